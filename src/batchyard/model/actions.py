@@ -1,0 +1,36 @@
+"""Orders the scheduler gives; ``engine/act`` carries them out after the commit. All are idempotent by attempt."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class StartAttempt(NamedTuple):
+    job: int
+    index: int
+    number: int
+    uuid: str
+    environment: int
+
+
+class StopAttempt(NamedTuple):
+    """Stop it: SIGTERM, then SIGKILL after the grace time. Its ending comes back as news."""
+
+    job: int
+    index: int
+    number: int
+    uuid: str
+    environment: int
+
+
+class ReleaseAttempt(NamedTuple):
+    """Its ending is recorded: the executor may forget the attempt."""
+
+    job: int
+    index: int
+    number: int
+    uuid: str
+    environment: int
+
+
+Action = StartAttempt | StopAttempt | ReleaseAttempt

@@ -1,0 +1,155 @@
+"""What happened, in the past tense: the only way in to ``Scheduler.turn``.
+
+Times are epoch milliseconds, resources are Needs, jobs are (seq, index). Every value that depends on time, chance
+or the machine arrives here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from batchyard.model.jobs import OpenAttempt, RetryPolicy
+from batchyard.model.needs import Needs
+
+
+class ProviderSized(NamedTuple):
+    """A provider has this much room in all; every environment on it shares it."""
+
+    provider: str
+    room: Needs
+
+
+class EnvironmentChanged(NamedTuple):
+    """A compute environment was created or altered; carries its whole new value."""
+
+    seq: int  # number of the request
+    environment: int  # number of the environment
+    provider: str
+    instance: str  # the machine as one container instance
+    enabled: bool
+
+
+class QueueChanged(NamedTuple):
+    """A job queue was created or altered; carries its whole new value."""
+
+    seq: int
+    queue: int
+    priority: int
+    enabled: bool
+    environments: tuple[int, ...]
+
+
+class Upstream(NamedTuple):
+    """A dependency with what rows say of it.
+
+    `state` is the upstream's state when the scheduler does not hold it (None: it holds it, look there);
+    `states` is likewise the vector of child states for N_TO_N, one byte a child.
+    """
+
+    seq: int  # 0 for SEQUENTIAL on the own array
+    index: int
+    kind: int
+    state: int | None = None
+    states: bytes | None = None
+
+
+class JobSubmitted(NamedTuple):
+    """A job was asked for and is durably stored; numbers are given by the store in order of arrival."""
+
+    seq: int
+    uuid: str
+    queue: int
+    size: int
+    needs: Needs
+    retry: RetryPolicy
+    upstreams: tuple[Upstream, ...] = ()
+
+
+class StopRequested(NamedTuple):
+    """Somebody asked to cancel or terminate (`kind`) a job. `job` is 0 when nothing has that id."""
+
+    seq: int
+    job: int
+    index: int
+    kind: int
+    reason: str
+
+
+class AttemptStarted(NamedTuple):
+    """The main process of an attempt runs."""
+
+    job: int
+    index: int
+    number: int
+    at_ms: int
+
+
+class Ending(NamedTuple):
+    """How an attempt ended, in the words clients read (reference "Exit semantics").
+
+    `exit_code` is None when nothing ran; a signal k is 128+k. `timed_out` endings are never retried.
+    """
+
+    exit_code: int | None
+    status_reason: str
+    reason: str | None = None
+    started_ms: int | None = None
+    stopped_ms: int = 0
+    timed_out: bool = False
+    peak_memory_bytes: int | None = None
+    cpu_ms: int | None = None
+
+
+class AttemptEnded(NamedTuple):
+    """An attempt is over and nothing of it is alive."""
+
+    job: int
+    index: int
+    number: int
+    ending: Ending
+
+
+class AttemptLost(NamedTuple):
+    """The host of an attempt is gone with its exit code; the attempt is known to be dead."""
+
+    job: int
+    index: int
+    number: int
+
+
+class ExecutorSurveyed(NamedTuple):
+    """After every (re)connection: the attempts, as (job, index, number), that the provider's executor still holds.
+
+    An open attempt that is missing was never begun (STARTING: it is started again) or is gone (RUNNING: lost).
+    """
+
+    provider: str
+    living: frozenset[tuple[int, int, int]]
+
+
+class HeldJob(NamedTuple):
+    """A live job as its rows tell it, for ``Scheduler.restore``.
+
+    For an array, `states` has one byte a child; `attempts` and `stops` name only the children that differ from
+    (0 attempts, no stop). Key WHOLE stands for the job itself. A stop is (kind, reason).
+    """
+
+    submitted: JobSubmitted
+    status: int
+    states: bytes
+    attempts: dict[int, int]
+    stops: dict[int, tuple[int, str]]
+    open_attempts: tuple[OpenAttempt, ...]
+
+
+Event = (
+    ProviderSized
+    | EnvironmentChanged
+    | QueueChanged
+    | JobSubmitted
+    | StopRequested
+    | AttemptStarted
+    | AttemptEnded
+    | AttemptLost
+    | ExecutorSurveyed
+)

@@ -1,0 +1,117 @@
+"""What we recorded: the scheduler's decisions, which ``store/apply`` turns into rows and journal in one commit.
+
+A job is (job, index) with index WHOLE (-1) for a single job or an array parent. Ranges are half open: [lo, hi).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from batchyard.model.events import Ending
+from batchyard.model.needs import Needs
+
+
+class ProviderRecorded(NamedTuple):
+    """A provider's room, as decisions used it."""
+
+    provider: str
+    room: Needs
+
+
+class RequestApplied(NamedTuple):
+    """Every request up to this number is part of the state."""
+
+    seq: int
+
+
+class JobAdded(NamedTuple):
+    """A job entered the state with `status`; an array brings `size` child rows, each with `child_status`."""
+
+    job: int
+    uuid: str
+    queue: int
+    size: int
+    status: int
+    child_status: int
+    at_ms: int
+
+
+class JobMoved(NamedTuple):
+    """A job went to another state without an attempt; `status_reason` None leaves the old text."""
+
+    job: int
+    index: int
+    to: int
+    at_ms: int
+    status_reason: str | None = None
+
+
+class ChildrenMoved(NamedTuple):
+    """Children lo..hi-1 of an array, all in state `before`, went to `to`: one journal row."""
+
+    job: int
+    lo: int
+    hi: int
+    before: int
+    to: int
+    at_ms: int
+    status_reason: str | None = None
+
+
+class AttemptOpened(NamedTuple):
+    """RUNNABLE to STARTING: attempt `number` has its place."""
+
+    job: int
+    index: int
+    number: int
+    uuid: str
+    environment: int
+    instance: str
+    at_ms: int
+
+
+class AttemptBegan(NamedTuple):
+    """STARTING to RUNNING."""
+
+    job: int
+    index: int
+    number: int
+    started_ms: int
+
+
+class AttemptClosed(NamedTuple):
+    """The attempt is over and the job went to `to`: RUNNABLE (retried), SUCCEEDED or FAILED.
+
+    `status_reason` is the job's and the attempt's; `ending.started_ms` and `stopped_ms` are final.
+    """
+
+    job: int
+    index: int
+    number: int
+    to: int
+    ending: Ending
+    at_ms: int
+
+
+class StopNoted(NamedTuple):
+    """A cancel or terminate was accepted for the job (index WHOLE) or children lo..hi-1 (`index` is then lo)."""
+
+    job: int
+    index: int
+    hi: int  # index + 1 for one job
+    kind: int
+    reason: str
+    at_ms: int
+
+
+Fact = (
+    ProviderRecorded
+    | RequestApplied
+    | JobAdded
+    | JobMoved
+    | ChildrenMoved
+    | AttemptOpened
+    | AttemptBegan
+    | AttemptClosed
+    | StopNoted
+)

@@ -1,0 +1,84 @@
+"""Forms of ids, in one place. Nothing here is random: ids are minted in ``api`` or derived.
+
+| id | form |
+| --- | --- |
+| job | UUID4; array child ``ID:index`` |
+| attempt | ``JOBID.N``, ``JOBID:7.2`` is the second attempt of child 7 |
+| task id | 32 hex digits derived from the attempt id |
+| instance | ``i-`` and 17 hex digits, derived |
+
+Inside the house a job is its number (``seq``, given by the store on arrival) and an index: -1 for a single job
+or an array parent, 0..size-1 for a child.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import NamedTuple
+
+WHOLE = -1  # the index of a single job or an array parent
+
+_JOB_ID = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?::(0|[1-9][0-9]{0,5}))?")
+_ATTEMPT_ID = re.compile(_JOB_ID.pattern + r"\.([1-9][0-9]{0,3})")
+
+
+class JobId(NamedTuple):
+    """A parsed job id: the UUID as text and the child's index (WHOLE if none)."""
+
+    uuid: str
+    index: int
+
+
+class AttemptId(NamedTuple):
+    """A parsed attempt id; `number` counts from 1."""
+
+    uuid: str
+    index: int
+    number: int
+
+
+def parse_job_id(text: str) -> JobId | None:
+    """Return the parts of `UUID` or `UUID:index`; None for anything else (an ARN is not an id)."""
+    match = _JOB_ID.fullmatch(text)
+    if match is None:
+        return None
+    return JobId(match[1], WHOLE if match[2] is None else int(match[2]))
+
+
+def job_id(uuid: str, index: int) -> str:
+    """The id that clients see: `UUID`, or `UUID:index` for a child."""
+    return uuid if index == WHOLE else f"{uuid}:{index}"
+
+
+def attempt_id(uuid: str, index: int, number: int) -> str:
+    """The name of an attempt, of its directories and of its exit record."""
+    return f"{job_id(uuid, index)}.{number}"
+
+
+def parse_attempt_id(text: str) -> AttemptId | None:
+    """The parts of an attempt id; None if `text` is not one. Safe to use on file names found on disk."""
+    match = _ATTEMPT_ID.fullmatch(text)
+    if match is None:
+        return None
+    return AttemptId(match[1], WHOLE if match[2] is None else int(match[2]), int(match[3]))
+
+
+def task_id(attempt: str) -> str:
+    """32 hex digits for the taskArn and the log stream of `attempt`."""
+    return hashlib.blake2b(attempt.encode(), digest_size=16, person=b"batchyard-task").hexdigest()
+
+
+def container_instance_id(environment_uuid: str) -> str:
+    """32 hex digits for the containerInstanceArn of the whole machine in an UNMANAGED environment."""
+    return hashlib.blake2b(environment_uuid.encode(), digest_size=16, person=b"batchyard-cinst").hexdigest()
+
+
+def machine_instance_id(environment_uuid: str) -> str:
+    """The instance id of the whole machine in an UNMANAGED environment; the same over restarts."""
+    return "i-" + hashlib.blake2b(environment_uuid.encode(), digest_size=16, person=b"batchyard-inst").hexdigest()[:17]
+
+
+def log_stream(definition_name: str, attempt: str) -> str:
+    """`JOBDEFINITION/default/TASKID`, the definition's name cut at 200 characters (reference "Logs and metrics")."""
+    return f"{definition_name[:200]}/default/{task_id(attempt)}"

@@ -1,0 +1,136 @@
+"""Jobs as they cross the doors: asked for, held by the scheduler, handed to an executor."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from batchyard.model.needs import Needs
+
+# How a job waits on another (reference "Job dependencies").
+AFTER = 0  # the upstream, whole or one child of it, must have SUCCEEDED
+N_TO_N = 1  # child i waits for child i of the upstream array
+SEQUENTIAL = 2  # child i waits for child i-1 of its own array; names no upstream
+
+# What a caller may wish of a job that exists.
+CANCEL = 1
+TERMINATE = 2
+
+
+class RetryRule(NamedTuple):
+    """One evaluateOnExit entry; a condition that is None was not given (reference "Retries and timeouts")."""
+
+    retry: bool
+    on_exit_code: str | None = None
+    on_reason: str | None = None
+    on_status_reason: str | None = None
+
+
+class RetryPolicy(NamedTuple):
+    """`attempts` counts all attempts, the first included (1-10)."""
+
+    attempts: int = 1
+    rules: tuple[RetryRule, ...] = ()
+
+
+class AskedUpstream(NamedTuple):
+    """One dependsOn entry as the caller named it. `uuid` is None only for SEQUENTIAL without a job."""
+
+    uuid: str | None
+    index: int
+    kind: int
+
+
+class NewDefinition(NamedTuple):
+    """A job definition to store. `body` is the JSON object that Describe returns, less name, ARN, revision, status."""
+
+    region: str
+    name: str
+    body: bytes
+    created_ms: int
+
+
+class NewEnvironment(NamedTuple):
+    """A compute environment to store. `body` is the JSON of the request, as given."""
+
+    region: str
+    name: str
+    uuid: str
+    kind: str  # MANAGED or UNMANAGED
+    provider: str  # "local"
+    enabled: bool
+    body: bytes
+    created_ms: int
+
+
+class NewQueue(NamedTuple):
+    """A job queue to store. `environments` are environment numbers in the order they are tried."""
+
+    region: str
+    name: str
+    priority: int
+    enabled: bool
+    environments: tuple[int, ...]
+    body: bytes
+    created_ms: int
+
+
+class NewJob(NamedTuple):
+    """A submission that passed admission: everything the store, the scheduler and an executor will ever need.
+
+    `body` is a JSON object with what DescribeJobs returns and an executor obeys: container (merged, command
+    substituted), parameters, retryStrategy, timeout, tags, propagateTags, notices. It is stored once by content.
+    """
+
+    uuid: str
+    region: str
+    name: str
+    queue: int
+    definition: int
+    created_ms: int
+    size: int  # 0 for a single job, else the number of children
+    needs: Needs
+    retry: RetryPolicy
+    timeout_s: int | None
+    upstreams: tuple[AskedUpstream, ...]
+    body: bytes
+    idempotency: bytes | None = None  # digest of (access key, invocation id, body); None: never deduplicated
+
+
+class Wish(NamedTuple):
+    """CancelJob or TerminateJob as asked."""
+
+    uuid: str
+    index: int
+    kind: int  # CANCEL or TERMINATE
+    reason: str
+    at_ms: int
+
+
+class OpenAttempt(NamedTuple):
+    """An attempt that has not ended: `started_ms` is None while STARTING."""
+
+    index: int
+    number: int
+    environment: int
+    instance: str
+    opened_ms: int
+    started_ms: int | None
+
+
+class AttemptSpec(NamedTuple):
+    """All an executor needs to run one attempt. `container` is the merged container of the job's body."""
+
+    attempt: str  # attempt id
+    job_id: str  # as clients see it, `UUID` or `UUID:index`
+    job_name: str
+    index: int
+    size: int
+    number: int
+    region: str
+    queue_name: str
+    environment_name: str
+    definition_name: str
+    needs: Needs
+    timeout_s: int | None
+    opened_ms: int
+    container: dict[str, Any]

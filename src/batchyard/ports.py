@@ -1,0 +1,277 @@
+"""The sockets in the wall: what rooms may ask of each other without importing each other.
+
+The store has four faces. ``Intake`` and ``Reader`` serve the api process, ``Commits`` the engine process; each of
+the two database files has exactly one writing process (``Intake`` writes requests.db, ``Commits`` state.db).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from batchyard.model.events import Ending, Event, HeldJob
+from batchyard.model.facts import Fact
+from batchyard.model.jobs import AttemptSpec, NewDefinition, NewEnvironment, NewJob, NewQueue, Wish
+from batchyard.model.needs import Needs
+
+
+class Clock(Protocol):
+    """Epoch milliseconds that never go back within this process or behind what was stored."""
+
+    def now_ms(self) -> int: ...
+
+
+# -- the api's side of the store -------------------------------------------------------------------------------
+
+
+class Intake(Protocol):
+    """Writes what was asked. Every call returns only after its commit is on disk; many calls share one commit."""
+
+    async def register_definition(self, definition: NewDefinition) -> int:
+        """Store the next revision of the definition and return its number (from 1, never reused)."""
+
+    async def create_environment(self, environment: NewEnvironment) -> int:
+        """Store it and return its number; ClientError `Object already exists` if the name is taken."""
+
+    async def create_queue(self, queue: NewQueue) -> int:
+        """Store it and return its number; ClientError `Object already exists` if the name is taken."""
+
+    async def submit(self, job: NewJob) -> str:
+        """Store the job and return its UUID: the first job's if `job.idempotency` was seen before.
+
+        Guards are checked again in the same transaction: the queue accepts jobs, the definition is ACTIVE, every
+        upstream exists (else ClientError).
+        """
+
+    async def wish(self, wish: Wish) -> bool:
+        """Store a cancel or terminate; False (and nothing stored) if no such job is known."""
+
+
+class EnvironmentRow(NamedTuple):
+    id: int
+    region: str
+    name: str
+    uuid: str
+    kind: str
+    provider: str
+    enabled: bool
+    body: dict[str, Any]
+
+
+class QueueRow(NamedTuple):
+    id: int
+    region: str
+    name: str
+    priority: int
+    enabled: bool
+    environments: tuple[int, ...]
+    body: dict[str, Any]
+
+
+class DefinitionRow(NamedTuple):
+    id: int
+    region: str
+    name: str
+    revision: int
+    active: bool
+    body: dict[str, Any]
+
+
+class AttemptRow(NamedTuple):
+    number: int
+    environment: int
+    instance: str
+    opened_ms: int
+    started_ms: int | None
+    stopped_ms: int | None
+    exit_code: int | None
+    reason: str | None
+    status_reason: str | None
+    peak_memory_bytes: int | None
+    cpu_ms: int | None
+
+
+class JobRow(NamedTuple):
+    """A job (index WHOLE) or array child, requests and state put together."""
+
+    seq: int
+    index: int
+    uuid: str
+    region: str
+    name: str
+    queue: int
+    definition: int
+    created_ms: int
+    size: int
+    status: int
+    status_reason: str | None
+    started_ms: int | None
+    stopped_ms: int | None
+    stop_kind: int | None  # CANCEL or TERMINATE once accepted
+    attempts: int  # number of the latest attempt, 0 if none
+    depends_on: tuple[tuple[str | None, int], ...]  # (job id as the caller named it, kind)
+    body: dict[str, Any]  # {} when the reader was asked for a summary
+
+
+class StreamRow(NamedTuple):
+    """Where the log of an attempt is, for the log group's reader."""
+
+    attempt: str  # attempt id
+    opened_ms: int  # names the day's directory
+    definition_name: str
+    closed: bool
+
+
+class Reader(Protocol):
+    """Reads both files, state first; a job absent from state is SUBMITTED. Blocking, each call well under 1 ms
+    per row. Never writes."""
+
+    def environment(self, region: str, name: str) -> EnvironmentRow | None: ...
+
+    def environment_by_id(self, number: int) -> EnvironmentRow | None: ...
+
+    def environments(self, region: str, after: int, limit: int) -> list[EnvironmentRow]:
+        """In order of creation, those whose number is above `after`."""
+
+    def queue(self, region: str, name: str) -> QueueRow | None: ...
+
+    def queue_by_id(self, number: int) -> QueueRow | None: ...
+
+    def queues(self, region: str, after: int, limit: int) -> list[QueueRow]: ...
+
+    def definition(self, region: str, name: str, revision: int | None) -> DefinitionRow | None:
+        """`revision` None: the highest ACTIVE one. A given revision is returned whether active or not."""
+
+    def definition_by_id(self, number: int) -> DefinitionRow | None: ...
+
+    def definitions(
+        self, region: str, name: str | None, active: bool | None, after: tuple[str, int] | None, limit: int
+    ) -> list[DefinitionRow]:
+        """By name, newest revision first; `after` is the (name, revision) of the last row of the page before."""
+
+    def job(self, region: str, uuid: str, index: int) -> JobRow | None: ...
+
+    def child_counts(self, seq: int) -> list[int]:
+        """How many children of the array are in each of the seven states."""
+
+    def attempts(self, seq: int, index: int) -> list[AttemptRow]:
+        """All attempts, oldest first, the running one included."""
+
+    def list_queue(self, queue: int, status: int, before: int | None, limit: int) -> list[JobRow]:
+        """Summaries of the queue's jobs and array parents in `status`, newest first, with seq below `before`."""
+
+    def list_children(self, seq: int, status: int, after: int, limit: int) -> list[JobRow]:
+        """Summaries of the array's children in `status`, by index, with index above `after`."""
+
+    def stream(self, task_id: str) -> StreamRow | None:
+        """The attempt whose task id this is."""
+
+
+# -- the engine's side of the store ----------------------------------------------------------------------------
+
+
+class Snapshot(NamedTuple):
+    """All that ``Scheduler.restore`` needs."""
+
+    applied_seq: int
+    last_ms: int
+    providers: dict[str, Needs]
+    configuration: list[Event]  # EnvironmentChanged and QueueChanged, as far as they were applied
+    jobs: list[HeldJob]  # live jobs in order of their numbers
+
+
+class Commits(Protocol):
+    """Writes what became of it."""
+
+    def load(self) -> Snapshot: ...
+
+    def requests(self, after: int, limit: int, holds: Callable[[int], bool]) -> list[Event]:
+        """Requests with a number above `after`, in order, as events.
+
+        Upstreams for which `holds(seq)` is false, and which are not among the earlier events of the answer, are
+        resolved from rows in the same read transaction.
+        """
+
+    def commit(self, now_ms: int, facts: Sequence[Fact]) -> None:
+        """Rows and journal in one durable transaction."""
+
+    def attempt_spec(self, job: int, index: int, number: int) -> AttemptSpec:
+        """What an executor must know to run the attempt (whose AttemptOpened is committed)."""
+
+
+# -- executors -------------------------------------------------------------------------------------------------
+
+
+class Began(NamedTuple):
+    """News: the attempt's main process runs since `at_ms`."""
+
+    attempt: str
+    at_ms: int
+
+
+class Ended(NamedTuple):
+    """News: the attempt is over, nothing of it is alive, and this is how it ended."""
+
+    attempt: str
+    ending: Ending
+
+
+class Lost(NamedTuple):
+    """News: whatever held the attempt is gone with its exit code; nothing of the attempt is alive."""
+
+    attempt: str
+
+
+class Survey(NamedTuple):
+    """News after every (re)connection: all attempts the executor holds that have not ended.
+
+    An attempt that is not in `living`, and of which no Ended or Lost came before, is unknown to the executor.
+    """
+
+    living: frozenset[str]
+
+
+News = Began | Ended | Lost | Survey
+
+
+class Executor(Protocol):
+    """Runs attempts in one kind of place. Orders are idempotent by attempt id; news may be late or repeated."""
+
+    def fileno(self) -> int:
+        """A descriptor that turns readable when `observe` has something to say; -1 while there is none."""
+
+    def start(self, spec: AttemptSpec) -> None: ...
+
+    def stop(self, attempt: str) -> None: ...
+
+    def release(self, attempt: str) -> None:
+        """The ending is durable elsewhere: the exit record may go."""
+
+    def flush(self) -> None:
+        """Send what was ordered; called once after each batch of orders."""
+
+    def observe(self) -> list[News]:
+        """News since the last call; never blocks. Also where a lost connection is made again."""
+
+
+# -- logs ------------------------------------------------------------------------------------------------------
+
+
+class LogEvent(NamedTuple):
+    timestamp_ms: int
+    message: str
+    offset: int  # of the line's first byte in the attempt's log
+    end: int  # of the byte after its line end
+
+
+class LogStore(Protocol):
+    """Reads attempt logs; lines are events."""
+
+    def read_forward(self, attempt: str, opened_ms: int, offset: int, limit: int, max_bytes: int) -> list[LogEvent]:
+        """Whole lines from `offset` on. A last line without its end is returned only when the attempt is closed."""
+
+    def read_backward(self, attempt: str, opened_ms: int, offset: int, limit: int, max_bytes: int) -> list[LogEvent]:
+        """The last lines that end at or before `offset`, oldest first."""
+
+    def size(self, attempt: str, opened_ms: int) -> int | None:
+        """Bytes written so far; None if there is no log."""

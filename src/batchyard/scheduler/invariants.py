@@ -1,0 +1,102 @@
+"""A walk over the whole state that knows every invariant. The harness calls it after every step."""
+
+from __future__ import annotations
+
+from batchyard.model import states
+from batchyard.model.ids import WHOLE
+from batchyard.model.needs import Needs
+from batchyard.scheduler import dependencies
+from batchyard.scheduler.state import Array, Job, State
+
+OPEN = (states.STARTING, states.RUNNING)
+
+
+class Broken(AssertionError):
+    """An invariant does not hold."""
+
+
+def check(state: State) -> None:
+    """Raise Broken naming the first invariant that does not hold. Between turns only."""
+    _require(not state.facts and not state.actions, "facts or actions are left over from a turn")
+    for job in state.jobs.values():
+        _check_array(job) if isinstance(job, Array) else _check_single(job)
+    _check_ledger(state)
+    _check_lines(state)
+    _check_work(state)
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise Broken(what)
+
+
+def _check_single(job: Job) -> None:
+    name = f"job {job.seq} ({states.NAMES[job.status]})"
+    _require(job.status not in states.TERMINAL, f"{name}: terminal but still held")
+    _require((job.open is not None) == (job.status in OPEN), f"{name}: an attempt is open exactly in STARTING, RUNNING")
+    if job.open is not None:
+        _require(job.open.number == job.number, f"{name}: the open attempt is not the latest")
+        _require(
+            (job.open.started_ms is not None) == (job.status == states.RUNNING), f"{name}: started and RUNNING differ"
+        )
+    _require(job.number <= job.retry.attempts, f"{name}: {job.number} attempts of {job.retry.attempts}")
+    if job.status in (states.RUNNABLE, *OPEN):
+        _require(not job.waits and not job.doomed, f"{name}: runs though its dependencies are not fulfilled")
+
+
+def _check_array(job: Array) -> None:
+    name = f"array {job.seq}"
+    _require(job.status == states.PENDING, f"{name}: a held parent is PENDING, not {states.NAMES[job.status]}")
+    counts = [job.children.count(number) for number in range(len(states.NAMES))]
+    _require(counts == job.counts, f"{name}: counts {job.counts} but children {counts}")
+    _require(sum(counts) == job.size, f"{name}: {sum(counts)} children of {job.size}")
+    _require(counts[states.SUCCEEDED] + counts[states.FAILED] < job.size, f"{name}: over but still held")
+    _require(counts[states.SUBMITTED] == 0, f"{name}: children in SUBMITTED")
+    live = {index for index in range(job.size) if job.children[index] in OPEN}
+    _require(live == set(job.open_children), f"{name}: open attempts {sorted(job.open_children)} but children {live}")
+    for index, opened in job.open_children.items():
+        _require(opened.number == job.number_of(index), f"{name}:{index}: the open attempt is not the latest")
+        _require(opened.number <= job.retry.attempts, f"{name}:{index}: too many attempts")
+    if job.waits or job.doomed:
+        _require(not live and not counts[states.RUNNABLE], f"{name}: children run before the array's dependencies")
+
+
+def _check_ledger(state: State) -> None:
+    used = {name: Needs(0, 0, 0) for name in state.providers}
+    for job in state.jobs.values():
+        for _, opened in job.opens():
+            provider = state.environments[opened.environment].provider
+            used[provider] = used[provider].plus(state.needs_of(job))
+    for name, provider in state.providers.items():
+        _require(provider.used == used[name], f"{name}: ledger says {provider.used}, open attempts hold {used[name]}")
+
+
+def _check_lines(state: State) -> None:
+    """Every RUNNABLE job stands in its queue's line."""
+    stands = {entry for queue in state.queues.values() for entry in queue.line}
+    for job in state.jobs.values():
+        if isinstance(job, Array):
+            untried = [i for i in range(job.size) if job.children[i] == states.RUNNABLE and not job.number_of(i)]
+            if untried:
+                _require(job.in_line and (1, job.seq, WHOLE) in stands, f"array {job.seq}: ready but not in line")
+                _require(job.ready_from <= untried[0], f"array {job.seq}: child {untried[0]} would be passed over")
+            for index, number in job.numbers.items():
+                if job.children[index] == states.RUNNABLE:
+                    _require((0, job.seq, index) in stands, f"{job.seq}:{index}: attempt {number} is not in line")
+        elif job.status == states.RUNNABLE:
+            front = 0 if job.number else 1
+            _require((front, job.seq, WHOLE) in stands, f"job {job.seq}: RUNNABLE but not in line")
+
+
+def _check_work(state: State) -> None:
+    """Whatever is PENDING and decided is noted, so that nobody waits for ever."""
+    noted = set(state.work)
+    for job in state.jobs.values():
+        if isinstance(job, Array):
+            for index in range(job.size):
+                if job.children[index] == states.PENDING and dependencies.fate(job, index) is not None:
+                    known = (job.seq, index) in noted or (job.seq, WHOLE) in noted
+                    known = known or (job.sequential and any((job.seq, before) in noted for before in range(index)))
+                    _require(known, f"{job.seq}:{index}: its fate is decided but not noted")
+        elif job.status == states.PENDING and dependencies.fate(job, WHOLE) is not None:
+            _require((job.seq, WHOLE) in noted, f"job {job.seq}: its fate is decided but not noted")

@@ -1,0 +1,299 @@
+"""The one door: ``turn(now_ms, events) -> Decision``. Each event is stepped, then one settle decides who starts.
+
+A turn is bounded: at most about FACTS_PER_TURN facts besides those that the events themselves cause. What is left
+is remembered (``Decision.more``) and the next turn, even one without events, goes on with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from heapq import heappop
+from typing import NamedTuple
+
+from batchyard.model import states
+from batchyard.model.actions import Action, StartAttempt, StopAttempt
+from batchyard.model.events import (
+    AttemptEnded,
+    AttemptLost,
+    AttemptStarted,
+    Ending,
+    EnvironmentChanged,
+    Event,
+    ExecutorSurveyed,
+    HeldJob,
+    JobSubmitted,
+    ProviderSized,
+    QueueChanged,
+    StopRequested,
+)
+from batchyard.model.facts import Fact, ProviderRecorded, RequestApplied
+from batchyard.model.ids import WHOLE
+from batchyard.model.jobs import TERMINATE
+from batchyard.model.needs import Needs
+from batchyard.scheduler import dependencies, ledger, lifecycle, ordering, placement
+from batchyard.scheduler.state import Array, Environment, Job, Open, Provider, Queue, State
+
+FACTS_PER_TURN = 2000
+
+
+class Decision(NamedTuple):
+    """`facts` must be durable before any of `actions` is carried out; `more`: call again soon, work is left."""
+
+    facts: list[Fact]
+    actions: list[Action]
+    more: bool
+
+
+class Scheduler:
+    """Holds the live jobs and decides. Deterministic: the same events at the same times give the same decisions."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self._steps = {
+            ProviderSized: _provider_sized,
+            EnvironmentChanged: _environment_changed,
+            QueueChanged: _queue_changed,
+            JobSubmitted: _job_submitted,
+            StopRequested: _stop_requested,
+            AttemptStarted: _attempt_started,
+            AttemptEnded: _attempt_ended,
+            AttemptLost: _attempt_lost,
+            ExecutorSurveyed: _executor_surveyed,
+        }
+
+    def turn(self, now_ms: int, events: Iterable[Event]) -> Decision:
+        """Step every event, settle once, and say what is to be recorded and done."""
+        state = self.state
+        state.now_ms = max(now_ms, state.now_ms)
+        applied = state.applied_seq
+        for event in events:
+            self._steps[type(event)](state, event)
+        more = _settle(state)
+        if state.applied_seq != applied:
+            state.facts.append(RequestApplied(state.applied_seq))
+        decision = Decision(state.facts, state.actions, more)
+        state.facts, state.actions = [], []
+        state.ended.clear()
+        return decision
+
+    def holds(self, seq: int) -> bool:
+        """Whether the job is live here; of others, rows tell how they ended."""
+        return seq in self.state.jobs
+
+    @property
+    def applied_seq(self) -> int:
+        """The number of the last request that is part of the state."""
+        return self.state.applied_seq
+
+    def provider_of(self, environment: int) -> str:
+        """The provider that the environment draws on."""
+        return self.state.environments[environment].provider
+
+    def restore(
+        self,
+        applied_seq: int,
+        last_ms: int,
+        providers: dict[str, Needs],
+        configuration: Iterable[Event],
+        jobs: Iterable[HeldJob],
+    ) -> None:
+        """Rebuild everything from rows; `jobs` in order of their numbers. The next turn decides as if never stopped."""
+        state = self.state
+        for name, room in providers.items():
+            state.providers[name] = Provider(name, room)
+        for event in configuration:  # numbers of changes are not in order of ids: nothing to compare them with
+            if isinstance(event, EnvironmentChanged):
+                _set_environment(state, event)
+            elif isinstance(event, QueueChanged):
+                _set_queue(state, event)
+        for held in jobs:
+            _restore_job(state, held)
+        for job in state.jobs.values():
+            dependencies.note_decided(state, job)
+        state.applied_seq, state.now_ms = applied_seq, last_ms
+        state.unsettled = True
+        state.facts, state.actions = [], []
+
+
+def _settle(state: State) -> bool:
+    """Follow decided dependencies, then place from the heads of the queues; True if the bound was met."""
+    while state.work and len(state.facts) < FACTS_PER_TURN:
+        seq, index = heappop(state.work)
+        job = state.jobs.get(seq)
+        if job is None:
+            continue
+        if index == WHOLE:
+            lifecycle.follow_fate(state, job)
+        else:
+            assert isinstance(job, Array)
+            lifecycle.follow_children(state, job, index)
+    if state.unsettled:
+        _place(state)
+    return bool(state.work) or state.unsettled
+
+
+def _place(state: State) -> None:
+    """Strict FIFO: each queue, highest priority first, starts jobs from its head until the head does not fit."""
+    for queue in state.order:
+        while True:
+            if len(state.facts) >= FACTS_PER_TURN:
+                return
+            head = ordering.head(state, queue)
+            if head is None:
+                break
+            job, index = head
+            environment = placement.find(state, queue, state.needs_of(job))
+            if environment is None:
+                break
+            ordering.leave(state, queue)
+            lifecycle.open_attempt(state, job, index, environment)
+    state.unsettled = False
+
+
+# -- steps: one for each kind of event -------------------------------------------------------------------------------
+
+
+def _is_new(state: State, seq: int) -> bool:
+    """Whether a request was not applied before; a replayed one is ignored."""
+    if seq <= state.applied_seq:
+        return False
+    state.applied_seq = seq
+    return True
+
+
+def _provider_sized(state: State, event: ProviderSized) -> None:
+    provider = state.providers.get(event.provider)
+    if provider is None:
+        provider = state.providers[event.provider] = Provider(event.provider, Needs(0, 0, 0))
+    elif provider.room == event.room:
+        return
+    provider.room = event.room
+    state.unsettled = True
+    state.facts.append(ProviderRecorded(event.provider, event.room))
+
+
+def _environment_changed(state: State, event: EnvironmentChanged) -> None:
+    if _is_new(state, event.seq):
+        _set_environment(state, event)
+
+
+def _set_environment(state: State, event: EnvironmentChanged) -> None:
+    state.environments[event.environment] = Environment(
+        event.environment, event.provider, event.instance, event.enabled
+    )
+    state.unsettled = True
+
+
+def _queue_changed(state: State, event: QueueChanged) -> None:
+    if _is_new(state, event.seq):
+        _set_queue(state, event)
+
+
+def _set_queue(state: State, event: QueueChanged) -> None:
+    """A DISABLED queue takes no submissions, which admission sees to; what it holds still runs."""
+    queue = state.queues.get(event.queue)
+    if queue is None:
+        queue = state.queues[event.queue] = Queue(event.queue, event.priority, event.environments)
+    queue.priority, queue.environments = event.priority, event.environments
+    state.order = sorted(state.queues.values(), key=lambda each: (-each.priority, each.number))
+    state.unsettled = True
+
+
+def _job_submitted(state: State, event: JobSubmitted) -> None:
+    if _is_new(state, event.seq):
+        lifecycle.add(state, event)
+
+
+def _stop_requested(state: State, event: StopRequested) -> None:
+    if _is_new(state, event.seq):
+        lifecycle.stop(state, event)
+
+
+def _live(state: State, seq: int, index: int, number: int) -> Job | None:
+    """The job if this very attempt is open; news of any other attempt is stale."""
+    job = state.jobs.get(seq)
+    opened = None if job is None else job.open_of(index)
+    return job if opened is not None and opened.number == number else None
+
+
+def _attempt_started(state: State, event: AttemptStarted) -> None:
+    job = _live(state, event.job, event.index, event.number)
+    if job is not None:
+        lifecycle.begin(state, job, event.index, event.at_ms)
+
+
+def _attempt_ended(state: State, event: AttemptEnded) -> None:
+    job = _live(state, event.job, event.index, event.number)
+    if job is not None:
+        lifecycle.close(state, job, event.index, event.ending)
+
+
+def _attempt_lost(state: State, event: AttemptLost) -> None:
+    job = _live(state, event.job, event.index, event.number)
+    if job is not None:
+        lifecycle.lost(state, job, event.index)
+
+
+def _executor_surveyed(state: State, event: ExecutorSurveyed) -> None:
+    """Heal: start again what was never begun, give up what is gone, repeat stops that may not have arrived."""
+    for job in list(state.jobs.values()):
+        for index, opened in sorted(job.opens(), key=lambda item: item[0]):
+            if state.environments[opened.environment].provider != event.provider:
+                continue
+            order = (job.seq, index, opened.number, job.uuid, opened.environment)
+            stop = job.stop_of(index)
+            if (job.seq, index, opened.number) in event.living:
+                if stop is not None and stop[0] == TERMINATE:
+                    state.actions.append(StopAttempt(*order))
+            elif opened.started_ms is not None:
+                lifecycle.lost(state, job, index)
+            elif stop is not None and stop[0] == TERMINATE:
+                lifecycle.close(state, job, index, Ending(None, stop[1]))
+            else:
+                state.actions.append(StartAttempt(*order))
+
+
+# -- restore ---------------------------------------------------------------------------------------------------------
+
+
+def _restore_job(state: State, held: HeldJob) -> None:
+    job = lifecycle.build(state, held.submitted)
+    job.status = held.status
+    job.stop = held.stops.get(WHOLE)
+    if isinstance(job, Array):
+        _restore_children(job, held)
+    else:
+        job.number = held.attempts.get(WHOLE, 0)
+    for attempt in held.open_attempts:
+        opened = Open(attempt.number, attempt.environment, attempt.instance, attempt.opened_ms, attempt.started_ms)
+        if isinstance(job, Array):
+            job.open_children[attempt.index] = opened
+        else:
+            job.open = opened
+        ledger.take(state, attempt.environment, held.submitted.needs)
+    _restore_line(state, job)
+
+
+def _restore_children(array: Array, held: HeldJob) -> None:
+    array.children[:] = held.states
+    array.counts = [held.states.count(number) for number in range(len(states.NAMES))]
+    live = [index for index in held.attempts if index != WHOLE and held.states[index] not in states.TERMINAL]
+    array.numbers = {index: held.attempts[index] for index in live if held.attempts[index]}
+    array.stops = {
+        index: stop
+        for index, stop in held.stops.items()
+        if index != WHOLE and held.states[index] not in states.TERMINAL
+    }
+
+
+def _restore_line(state: State, job: Job) -> None:
+    if not isinstance(job, Array):
+        if job.status == states.RUNNABLE:
+            ordering.join(state, job, WHOLE)
+        return
+    first = job.children.find(states.RUNNABLE)
+    if first >= 0:
+        ordering.join_children(state, job, first)
+    for index in job.numbers:
+        if job.children[index] == states.RUNNABLE:
+            ordering.join(state, job, index)

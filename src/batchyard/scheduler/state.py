@@ -1,0 +1,202 @@
+"""What the scheduler holds in memory: live jobs, queues, environments, and the facts and actions of this turn.
+
+Only live jobs are held; a job leaves when it is terminal. An array is one object however many children it has:
+one byte of state a child, and objects only for attempts that are open. Everything here can be rebuilt from rows
+(``Scheduler.restore``); what is an index over it says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from batchyard.model import states
+from batchyard.model.actions import Action
+from batchyard.model.facts import Fact
+from batchyard.model.ids import WHOLE
+from batchyard.model.jobs import RetryPolicy
+from batchyard.model.needs import Needs, NeedsClasses
+
+
+class Open:
+    """An attempt that has not ended; `started_ms` is None while STARTING."""
+
+    __slots__ = ("number", "environment", "instance", "opened_ms", "started_ms")
+
+    def __init__(self, number: int, environment: int, instance: str, opened_ms: int, started_ms: int | None = None):
+        self.number = number
+        self.environment = environment
+        self.instance = instance
+        self.opened_ms = opened_ms
+        self.started_ms = started_ms
+
+
+class Link(NamedTuple):
+    """A downstream job that waits on the holder of this link (`index`: on that child of it, WHOLE: on all of it)."""
+
+    downstream: int
+    kind: int
+    index: int
+
+
+class Job:
+    """A single job. Children of arrays are not objects; an Array answers for them by index."""
+
+    __slots__ = (
+        "seq",
+        "uuid",
+        "queue",
+        "needs",
+        "retry",
+        "status",
+        "number",
+        "waits",
+        "doomed",
+        "stop",
+        "links",
+        "open",
+    )
+
+    size = 0
+
+    def __init__(self, seq: int, uuid: str, queue: int, needs: int, retry: RetryPolicy):
+        self.seq = seq
+        self.uuid = uuid
+        self.queue = queue
+        self.needs = needs  # its needs class
+        self.retry = retry
+        self.status = states.SUBMITTED
+        self.number = 0  # of the latest attempt; 0 before the first
+        self.waits = 0  # upstreams that are not terminal yet (N_TO_N and SEQUENTIAL are not counted)
+        self.doomed = False  # an upstream has failed
+        self.stop: tuple[int, str] | None = None  # (CANCEL or TERMINATE, reason)
+        self.links: list[Link] | None = None
+        self.open: Open | None = None
+
+    def state_of(self, index: int) -> int:
+        return self.status
+
+    def number_of(self, index: int) -> int:
+        return self.number
+
+    def open_of(self, index: int) -> Open | None:
+        return self.open
+
+    def stop_of(self, index: int) -> tuple[int, str] | None:
+        return self.stop
+
+    def opens(self) -> Iterator[tuple[int, Open]]:
+        if self.open is not None:
+            yield WHOLE, self.open
+
+
+class Array(Job):
+    """An array parent with its children."""
+
+    __slots__ = (
+        "size",
+        "children",
+        "counts",
+        "numbers",
+        "stops",
+        "open_children",
+        "pairs",
+        "sequential",
+        "ready_from",
+        "in_line",
+    )
+
+    def __init__(self, seq: int, uuid: str, queue: int, needs: int, retry: RetryPolicy, size: int, child_state: int):
+        super().__init__(seq, uuid, queue, needs, retry)
+        self.size = size
+        self.children = bytearray([child_state]) * size  # shared with N_TO_N downstreams: changed in place only
+        self.counts = [0] * len(states.NAMES)
+        self.counts[child_state] = size
+        self.numbers: dict[int, int] = {}  # attempts made, of live children that have made any
+        self.stops: dict[int, tuple[int, str]] = {}
+        self.open_children: dict[int, Open] = {}
+        self.pairs: list[bytes | bytearray] = []  # states of N_TO_N upstreams, child by child
+        self.sequential = False
+        self.ready_from = 0  # no child below it is RUNNABLE (an index, kept low enough)
+        self.in_line = False  # whether the waiting line has an entry for the array
+
+    def state_of(self, index: int) -> int:
+        return self.status if index == WHOLE else self.children[index]
+
+    def number_of(self, index: int) -> int:
+        return self.numbers.get(index, 0)
+
+    def open_of(self, index: int) -> Open | None:
+        return self.open_children.get(index)
+
+    def stop_of(self, index: int) -> tuple[int, str] | None:
+        return self.stops.get(index) or self.stop
+
+    def opens(self) -> Iterator[tuple[int, Open]]:
+        yield from self.open_children.items()
+
+
+class Environment:
+    """A compute environment: where it draws its room, and the machine as one container instance."""
+
+    __slots__ = ("number", "provider", "instance", "enabled")
+
+    def __init__(self, number: int, provider: str, instance: str, enabled: bool):
+        self.number = number
+        self.provider = provider
+        self.instance = instance
+        self.enabled = enabled
+
+
+class Queue:
+    """A job queue and its line of waiting jobs (see ordering.py)."""
+
+    __slots__ = ("number", "priority", "environments", "line")
+
+    def __init__(self, number: int, priority: int, environments: tuple[int, ...]):
+        self.number = number
+        self.priority = priority
+        self.environments = environments
+        self.line: list[tuple[int, int, int]] = []
+
+
+class Provider:
+    """Room in all and room taken. `used` is an index over open attempts."""
+
+    __slots__ = ("name", "room", "used")
+
+    def __init__(self, name: str, room: Needs):
+        self.name = name
+        self.room = room
+        self.used = Needs(0, 0, 0)
+
+
+class State:
+    """All of it, and the buffers of the turn being decided."""
+
+    __slots__ = (
+        "jobs", "ended", "queues", "environments", "providers", "classes", "policies", "work", "order", "unsettled",
+        "applied_seq", "now_ms", "facts", "actions",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.jobs: dict[int, Job] = {}
+        self.ended: dict[int, Job] = {}  # became terminal in this turn: rows do not tell of them yet
+        self.queues: dict[int, Queue] = {}
+        self.environments: dict[int, Environment] = {}
+        self.providers: dict[str, Provider] = {}
+        self.classes = NeedsClasses()
+        self.policies: dict[RetryPolicy, RetryPolicy] = {}
+        self.work: list[tuple[int, int]] = []  # heap of PENDING (job, index) whose fate is decided; an index over jobs
+        self.order: list[Queue] = []  # queues by priority; an index over queues
+        self.unsettled = False  # something changed since the last settle that may let a job start
+        self.applied_seq = 0
+        self.now_ms = 0
+        self.facts: list[Fact] = []
+        self.actions: list[Action] = []
+
+    def needs_of(self, job: Job) -> Needs:
+        return self.classes[job.needs]
+
+    def intern(self, retry: RetryPolicy) -> RetryPolicy:
+        return self.policies.setdefault(retry, retry)

@@ -1,0 +1,126 @@
+"""The store as a few dictionaries: applies facts, answers what rows answer, and rebuilds a scheduler.
+
+It is also an auditor: it knows the tables of legal moves and refuses a fact that does not fit what it has seen, so
+every harness test checks the scheduler's facts and not only its memory.
+"""
+
+from __future__ import annotations
+
+from batchyard.model import facts as f
+from batchyard.model import states
+from batchyard.model.events import HeldJob, JobSubmitted
+from batchyard.model.ids import WHOLE
+from batchyard.model.jobs import OpenAttempt
+from batchyard.scheduler.scheduler import Scheduler
+
+
+class JobRow:
+    def __init__(self, fact: f.JobAdded, submitted: JobSubmitted):
+        self.submitted = submitted
+        self.size = fact.size
+        self.status = {WHOLE: fact.status} | {i: fact.child_status for i in range(fact.size)}
+        self.reason: dict[int, str | None] = {}
+        self.attempts: dict[int, int] = {}
+        self.stops: dict[int, tuple[int, str]] = {}
+        self.open: dict[int, OpenAttempt] = {}
+        self.closed: list[f.AttemptClosed] = []
+
+    @property
+    def live(self) -> bool:
+        return self.status[WHOLE] not in states.TERMINAL
+
+    def vector(self) -> bytes:
+        return bytes(self.status[index] for index in range(self.size))
+
+
+class Rows:
+    def __init__(self) -> None:
+        self.jobs: dict[int, JobRow] = {}
+        self.providers: dict = {}
+        self.applied_seq = 0
+        self.last_ms = 0
+
+    def apply(self, now_ms: int, facts: list[f.Fact], submitted: dict[int, JobSubmitted]) -> None:
+        self.last_ms = now_ms
+        for fact in facts:
+            if isinstance(fact, f.JobAdded):
+                assert fact.job not in self.jobs, f"job {fact.job} added twice"
+                self.jobs[fact.job] = JobRow(fact, submitted[fact.job])
+            elif isinstance(fact, f.RequestApplied):
+                assert fact.seq > self.applied_seq
+                self.applied_seq = fact.seq
+            elif isinstance(fact, f.ProviderRecorded):
+                self.providers[fact.provider] = fact.room
+            else:
+                self._apply_to_job(self.jobs[fact.job], fact)
+
+    def _apply_to_job(self, row: JobRow, fact: f.Fact) -> None:
+        if isinstance(fact, f.JobMoved):
+            self._move(row, fact.index, fact.to, fact.status_reason)
+        elif isinstance(fact, f.ChildrenMoved):
+            for index in range(fact.lo, fact.hi):
+                assert row.status[index] == fact.before
+                self._move(row, index, fact.to, fact.status_reason)
+        elif isinstance(fact, f.AttemptOpened):
+            assert fact.number == row.attempts.get(fact.index, 0) + 1 <= row.submitted.retry.attempts
+            self._move(row, fact.index, states.STARTING, None)
+            row.attempts[fact.index] = fact.number
+            row.open[fact.index] = OpenAttempt(
+                fact.index, fact.number, fact.environment, fact.instance, fact.at_ms, None
+            )
+        elif isinstance(fact, f.AttemptBegan):
+            self._move(row, fact.index, states.RUNNING, None)
+            row.open[fact.index] = row.open[fact.index]._replace(started_ms=fact.started_ms)
+        elif isinstance(fact, f.AttemptClosed):
+            opened = row.open.pop(fact.index)
+            assert opened.number == fact.number
+            assert fact.ending.stopped_ms >= (fact.ending.started_ms or 0) >= 0
+            self._move(row, fact.index, fact.to, fact.ending.status_reason)
+            row.closed.append(fact)
+        elif isinstance(fact, f.StopNoted):
+            for index in range(fact.index, fact.hi):
+                row.stops[index] = (fact.kind, fact.reason)
+
+    def _move(self, row: JobRow, index: int, to: int, reason: str | None) -> None:
+        what = f"job {row.submitted.seq}:{index}"
+        if index == WHOLE and row.size:
+            states.check_parent_move(what, row.status[index], to)
+            assert all(row.status[i] in states.TERMINAL for i in range(row.size)), f"{what} over before its children"
+        else:
+            states.check_job_move(what, row.status[index], to)
+        row.status[index] = to
+        row.reason[index] = reason
+
+    # -- what the inbox and recovery ask of rows ------------------------------------------------------------------
+
+    def resolved(self, event: JobSubmitted, holds) -> JobSubmitted:
+        """The event with the states of upstreams that are not held."""
+        upstreams = []
+        for up in event.upstreams:
+            if up.seq and not holds(up.seq):
+                row = self.jobs[up.seq]
+                up = up._replace(state=row.status[up.index], states=row.vector() if row.size else None)
+            upstreams.append(up)
+        return event._replace(upstreams=tuple(upstreams))
+
+    def held(self) -> list[HeldJob]:
+        live = {seq for seq, row in self.jobs.items() if row.live}
+        answer = []
+        for seq in sorted(live):
+            row = self.jobs[seq]
+            answer.append(
+                HeldJob(
+                    self.resolved(row.submitted, live.__contains__),
+                    row.status[WHOLE],
+                    row.vector(),
+                    dict(row.attempts),
+                    dict(row.stops),
+                    tuple(row.open.values()),
+                )
+            )
+        return answer
+
+    def restored(self, configuration) -> Scheduler:
+        scheduler = Scheduler()
+        scheduler.restore(self.applied_seq, self.last_ms, self.providers, configuration, self.held())
+        return scheduler

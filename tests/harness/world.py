@@ -1,0 +1,204 @@
+"""A World to tell stories in the operator's words: a machine, queues, jobs, and what becomes of them.
+
+Nothing runs and no time passes unless the story says so. After every turn the invariants are checked and every fact
+is held against the tables of legal moves (``rows.py``).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from batchyard.model import states
+from batchyard.model.actions import ReleaseAttempt, StartAttempt, StopAttempt
+from batchyard.model.events import (
+    AttemptEnded,
+    AttemptLost,
+    AttemptStarted,
+    Ending,
+    EnvironmentChanged,
+    ExecutorSurveyed,
+    JobSubmitted,
+    ProviderSized,
+    QueueChanged,
+    StopRequested,
+    Upstream,
+)
+from batchyard.model.ids import WHOLE
+from batchyard.model.jobs import AFTER, CANCEL, N_TO_N, SEQUENTIAL, TERMINATE, RetryPolicy
+from batchyard.model.needs import Needs
+from batchyard.scheduler import invariants
+from batchyard.scheduler.scheduler import Decision, Scheduler
+from tests.harness.rows import Rows
+
+EXITED = "Essential container in task exited"
+
+
+class Handle(NamedTuple):
+    """A job in a story; `job[3]` is its child 3."""
+
+    seq: int
+    index: int = WHOLE
+
+    def __getitem__(self, index):  # type: ignore[override]
+        return Handle(self.seq, index)
+
+
+class World:
+    def __init__(self, vcpus: int = 4, memory_mib: int = 16_384, twins: bool = False):
+        self.twins = twins  # before each turn rebuild a second scheduler from rows and compare what both decide
+        self.scheduler = Scheduler()
+        self.rows = Rows()
+        self.now_ms = 1_000
+        self.seq = 0
+        self.events: list = []
+        self.configuration: dict = {}
+        self.submitted: dict[int, JobSubmitted] = {}
+        self.running: dict[tuple[int, int], int] = {}  # what the executor holds: (job, index) -> attempt number
+        self.started: list[Handle] = []  # in the order in which attempts were ordered to start
+        self.stopped: list[Handle] = []
+        self.decisions: list[Decision] = []
+        self.machine(vcpus, memory_mib)
+
+    # -- set up ---------------------------------------------------------------------------------------------------
+
+    def machine(self, vcpus: int, memory_mib: int = 16_384) -> None:
+        self.events.append(ProviderSized("local", Needs(vcpus * 1000, memory_mib)))
+
+    def environment(self, enabled: bool = True) -> int:
+        return self._configure(lambda seq: EnvironmentChanged(seq, seq, "local", f"i-{seq:017x}", enabled))
+
+    def queue(self, *environments: int, priority: int = 1) -> int:
+        places = environments or (self.environment(),)
+        return self._configure(lambda seq: QueueChanged(seq, seq, priority, True, places))
+
+    def _configure(self, make) -> int:
+        event = make(self._number())
+        self.configuration[event.seq] = event
+        self.events.append(event)
+        return event.seq
+
+    def _number(self) -> int:
+        self.seq += 1
+        return self.seq
+
+    # -- what callers do ------------------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        queue: int,
+        vcpus: int = 1,
+        memory_mib: int = 64,
+        size: int = 0,
+        after=(),
+        n_to_n=(),
+        sequential: bool = False,
+        attempts: int = 1,
+        rules=(),
+    ) -> Handle:
+        seq = self._number()
+        upstreams = [Upstream(up.seq, up.index, AFTER) for up in after]
+        upstreams += [Upstream(up.seq, WHOLE, N_TO_N) for up in n_to_n]
+        upstreams += [Upstream(0, WHOLE, SEQUENTIAL)] if sequential else []
+        uuid = f"00000000-0000-4000-8000-{seq:012d}"
+        needs, retry = Needs(vcpus * 1000, memory_mib), RetryPolicy(attempts, tuple(rules))
+        event = JobSubmitted(seq, uuid, queue, size, needs, retry, tuple(upstreams))
+        self.submitted[seq] = event
+        self.events.append(event)
+        return Handle(seq)
+
+    def terminate(self, job: Handle, reason: str = "enough") -> None:
+        self.events.append(StopRequested(self._number(), job.seq, job.index, TERMINATE, reason))
+
+    def cancel(self, job: Handle, reason: str = "enough") -> None:
+        self.events.append(StopRequested(self._number(), job.seq, job.index, CANCEL, reason))
+
+    # -- what the machine does ------------------------------------------------------------------------------------
+
+    def starts_running(self, job: Handle) -> None:
+        self.events.append(AttemptStarted(job.seq, job.index, self.running[job], self.now_ms))
+
+    def exits(self, job: Handle, code: int | None = 0, reason: str | None = None, timed_out: bool = False) -> None:
+        text = "Job attempt duration exceeded timeout" if timed_out else EXITED
+        number = self.running.pop(job)
+        ending = Ending(code, text, reason, self.now_ms, self.now_ms, timed_out)
+        self.events.append(AttemptEnded(job.seq, job.index, number, ending))
+
+    def loses(self, job: Handle) -> None:
+        self.events.append(AttemptLost(job.seq, job.index, self.running.pop(job)))
+
+    def surveys(self) -> None:
+        living = frozenset((seq, index, number) for (seq, index), number in self.running.items())
+        self.events.append(ExecutorSurveyed("local", living))
+
+    # -- turning --------------------------------------------------------------------------------------------------
+
+    def turn(self, advance_ms: int = 10) -> Decision:
+        """One turn over all that happened since the last one."""
+        self.now_ms += advance_ms
+        events = [self._resolve(event) for event in self.events]
+        self.events = []
+        twin = self.restored() if self.twins else None
+        decision = self.scheduler.turn(self.now_ms, events)
+        if twin is not None:
+            assert twin.turn(self.now_ms, events) == decision, "a scheduler rebuilt from rows decided differently"
+        self.rows.apply(self.now_ms, decision.facts, self.submitted)
+        self.decisions.append(decision)
+        for action in decision.actions:
+            self._act(action)
+        invariants.check(self.scheduler.state)
+        return decision
+
+    def settle(self) -> None:
+        """Turn until there is nothing left to decide."""
+        while self.turn().more:
+            pass
+
+    def _resolve(self, event):
+        """As the inbox does: upstreams that are neither held nor earlier in the batch are resolved from rows."""
+        if not isinstance(event, JobSubmitted):
+            return event
+        return self.rows.resolved(event, lambda seq: self.scheduler.holds(seq) or seq not in self.rows.jobs)
+
+    def _act(self, action) -> None:
+        job = Handle(action.job, action.index)
+        if isinstance(action, StartAttempt):
+            if self.running.get(job) != action.number:
+                self.started.append(job)
+            self.running[job] = action.number
+        elif isinstance(action, StopAttempt):
+            self.stopped.append(job)
+        else:
+            assert isinstance(action, ReleaseAttempt)
+
+    def restart(self) -> None:
+        """The engine dies and is rebuilt from rows alone; the executor is surveyed as always on connecting."""
+        self.scheduler = self.restored()
+        invariants.check(self.scheduler.state)
+        self.surveys()
+
+    def restored(self) -> Scheduler:
+        """A scheduler built from rows and the configuration that was applied."""
+        applied = [event for number, event in sorted(self.configuration.items()) if number <= self.rows.applied_seq]
+        return self.rows.restored(applied)
+
+    def finish_everything(self, code: int = 0) -> None:
+        """Every attempt that starts exits with `code`, until nothing runs."""
+        self.settle()
+        while self.running:
+            for job in sorted(self.running):
+                self.exits(Handle(*job), code)
+            self.settle()
+
+    # -- expectations ---------------------------------------------------------------------------------------------
+
+    def state(self, job: Handle) -> str:
+        return states.NAMES[self.rows.jobs[job.seq].status[job.index]]
+
+    def states(self, job: Handle) -> str:
+        """Children in one word: first letters, with s for STARTING, R for RUNNING, r for RUNNABLE, S, F, P."""
+        letters = ("u", "P", "r", "s", "R", "S", "F")
+        row = self.rows.jobs[job.seq]
+        return "".join(letters[row.status[index]] for index in range(row.size))
+
+    def reason(self, job: Handle) -> str | None:
+        return self.rows.jobs[job.seq].reason.get(job.index)

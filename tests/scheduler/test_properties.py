@@ -1,0 +1,121 @@
+"""Random workloads: whatever callers and machines do, the invariants hold and a restart changes no decision.
+
+The World checks the invariants and audits every fact after each turn; here it also rebuilds a twin from rows before
+every turn and compares what both decide. Hypothesis prints the example that fails and the seed that repeats it.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from batchyard.model import states
+from batchyard.model.ids import WHOLE
+from batchyard.model.jobs import RetryRule
+from tests.harness.world import Handle, World
+
+RULES = st.sampled_from([(), (RetryRule(False, on_exit_code="2"),), (RetryRule(True, on_exit_code="1"),)])
+
+
+class Player:
+    """Draws one step after another and plays it on a World."""
+
+    def __init__(self, draw, vcpus: int):
+        self.draw = draw
+        self.world = World(vcpus=vcpus, twins=True)
+        self.vcpus = vcpus
+        environments = [self.world.environment() for _ in range(2)]
+        self.queues = [self.world.queue(*environments, priority=p) for p in (1, 2)]
+        self.jobs: list[Handle] = []
+
+    def pick(self, things):
+        return self.draw(st.sampled_from(things))
+
+    def target(self) -> Handle:
+        job = self.pick(self.jobs)
+        size = self.world.submitted[job.seq].size
+        return job[self.draw(st.integers(WHOLE, size - 1))] if size else job
+
+    def submit(self) -> None:
+        size = self.pick([0, 0, 2, 3, 5])
+        known = self.jobs[-8:]
+        twins = [job for job in known if self.world.submitted[job.seq].size == size] if size else []
+        self.jobs.append(
+            self.world.submit(
+                self.pick(self.queues),
+                vcpus=self.draw(st.integers(1, self.vcpus)),
+                size=size,
+                after=[self.target()] if known and self.draw(st.booleans()) else [],
+                n_to_n=[self.pick(twins)] if twins and self.draw(st.booleans()) else [],
+                sequential=bool(size) and self.draw(st.integers(0, 3)) == 0,
+                attempts=self.draw(st.integers(1, 3)),
+                rules=self.draw(RULES),
+            )
+        )
+
+    def step(self) -> None:
+        world = self.world
+        kind = self.draw(st.integers(0, 11))
+        if kind <= 3 or not self.jobs:
+            self.submit()
+        elif kind <= 7 and world.running:
+            job = Handle(*self.pick(sorted(world.running)))
+            if kind == 7:
+                world.loses(job)
+            elif kind == 6:
+                world.starts_running(job)
+            else:
+                world.exits(job, self.pick([0, 0, 0, 1, 2]))
+        elif kind == 8:
+            world.terminate(self.target())
+        elif kind == 9:
+            world.cancel(self.target())
+        elif kind == 10:
+            world.restart()
+        if self.draw(st.booleans()):
+            world.turn()
+
+    def check_capacity(self) -> None:
+        used = sum(
+            self.world.submitted[job.seq].needs.cpu_milli for job in map(lambda k: Handle(*k), self.world.running)
+        )
+        assert used <= self.vcpus * 1000, f"{used} thousandths of a vCPU run on {self.vcpus} vCPUs"
+
+
+def play(data, steps: int) -> None:
+    player = Player(data.draw, data.draw(st.integers(1, 4)))
+    world = player.world
+    for _ in range(steps):
+        player.step()
+        player.check_capacity()
+    world.finish_everything()
+    for job in player.jobs:
+        row = world.rows.jobs[job.seq]
+        assert row.status[WHOLE] in states.TERMINAL, f"job {job.seq} is {world.state(job)} and nothing runs any more"
+        assert not row.open
+    assert not world.scheduler.state.jobs
+    check_dependencies(world)
+
+
+def check_dependencies(world: World) -> None:
+    """Nothing ran whose upstream did not succeed."""
+    for row in world.rows.jobs.values():
+        for upstream in row.submitted.upstreams:
+            if upstream.seq and (up := world.rows.jobs[upstream.seq]):
+                for index in row.attempts:
+                    of = index if upstream.kind == 1 else upstream.index
+                    assert up.status[of] == states.SUCCEEDED, f"{row.submitted.seq}:{index} ran before {upstream}"
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@given(st.data())
+def test_random_workloads_keep_every_rule_and_restarts_change_nothing(data):
+    play(data, steps=30)
+
+
+@pytest.mark.long
+@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@given(st.data())
+def test_longer_random_workloads_keep_every_rule(data):
+    play(data, steps=80)
