@@ -1,0 +1,177 @@
+"""Signature Version 4: the arithmetic of AWS's request signing, for the server and for our own clients.
+
+Checked against botocore's signer, whose choices are followed: the path is encoded once more than it is sent (as all
+services but S3 do) and loses empty and dot segments; the query string is sorted as it stands.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from hashlib import sha256
+from typing import NamedTuple
+from urllib.parse import quote
+
+from batchyard.errors import NotSigned
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+TERMINATOR = "aws4_request"
+
+# Set or changed by HTTP libraries and proxies after signing.
+NEVER_SIGNED = frozenset(
+    (
+        *("authorization", "baggage", "connection", "expect", "keep-alive", "proxy-authenticate"),
+        *("proxy-authorization", "te", "traceparent", "tracestate", "trailer", "transfer-encoding", "upgrade"),
+        *("user-agent", "x-amzn-trace-id"),
+    )
+)
+
+_CREDENTIAL = re.compile(r"([\w.+-]{1,128})/(\d{8})/([\w-]{1,64})/([\w-]{1,64})/aws4_request", re.ASCII)
+_SIGNED_HEADERS = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+(;[!#$%&'*+.^_`|~0-9a-z-]+)*")
+_SIGNATURE = re.compile(r"[0-9a-f]{64}")
+
+
+class Scope(NamedTuple):
+    date: str  # YYYYMMDD
+    region: str
+    service: str
+
+    def __str__(self) -> str:
+        return f"{self.date}/{self.region}/{self.service}/{TERMINATOR}"
+
+
+class Authorization(NamedTuple):
+    """An Authorization header taken apart."""
+
+    key_id: str
+    scope: Scope
+    signed_headers: tuple[str, ...]
+    signature: str
+
+    def __repr__(self) -> str:  # a signature does not belong into logs and tracebacks
+        return f"Authorization(key_id={self.key_id!r}, scope={str(self.scope)!r})"
+
+
+def parse_authorization(header: str) -> Authorization:
+    """Raises NotSigned, naming the part that cannot be read and never repeating its value."""
+    algorithm, _, rest = header.strip().partition(" ")
+    if algorithm != ALGORITHM:
+        raise NotSigned(
+            "The Authorization header is not of Signature Version 4.",
+            f"Sign with {ALGORITHM}, as boto3 and the aws CLI do.",
+        )
+    parts = {name.strip(): value.strip() for name, _, value in (part.partition("=") for part in rest.split(","))}
+    key_id, scope = _credential(parts.get("Credential", ""))
+    names = _signed_headers(parts.get("SignedHeaders", ""))
+    signature = parts.get("Signature", "")
+    if not _SIGNATURE.fullmatch(signature):
+        raise _unreadable("Signature=64 hexadecimal digits")
+    return Authorization(key_id, scope, names, signature)
+
+
+@lru_cache(maxsize=256)
+def _credential(text: str) -> tuple[str, Scope]:
+    found = _CREDENTIAL.fullmatch(text)
+    if found is None:
+        raise _unreadable("Credential=KEY/YYYYMMDD/REGION/SERVICE/aws4_request")
+    key_id, date, region, service = found.groups()
+    return key_id, Scope(date, region, service)
+
+
+@lru_cache(maxsize=256)
+def _signed_headers(text: str) -> tuple[str, ...]:
+    if not _SIGNED_HEADERS.fullmatch(text):
+        raise _unreadable("SignedHeaders=lower-case;names")
+    return tuple(text.split(";"))
+
+
+def _unreadable(part: str) -> NotSigned:
+    return NotSigned(f"The Authorization header has no readable {part}.", "Sign with an AWS SDK or the aws CLI.")
+
+
+@lru_cache(maxsize=256)
+def canonical_path(raw_path: str) -> str:
+    """The path as it is signed, from the percent-encoded path as it is sent."""
+    kept: list[str] = []
+    for segment in raw_path.split("/"):
+        if segment == "..":
+            if kept:
+                kept.pop()
+        elif segment and segment != ".":
+            kept.append(segment)
+    path = "/" + "/".join(kept) + ("/" if kept and raw_path.endswith("/") else "")
+    return quote(path, safe="/~", errors="surrogateescape")
+
+
+def canonical_query(query: str) -> str:
+    """The raw query string with its parameters sorted, each with an equals sign."""
+    if not query:
+        return ""
+    pairs = sorted((name, value) for name, _, value in (each.partition("=") for each in query.split("&")))
+    return "&".join(f"{name}={value}" for name, value in pairs)
+
+
+def canonical_request(
+    method: str, raw_path: str, query: str, headers: Iterable[tuple[str, str]], signed: Iterable[str], body_hash: str
+) -> str:
+    """`headers` have lower-case names; repeated ones are joined in their order. Only the `signed` ones count."""
+    values: dict[str, list[str]] = {name: [] for name in sorted(signed)}
+    for name, value in headers:
+        if name in values:
+            values[name].append(" ".join(value.split()))
+    lines = "".join(f"{name}:{','.join(each)}\n" for name, each in values.items())
+    names = ";".join(values)
+    return f"{method}\n{canonical_path(raw_path)}\n{canonical_query(query)}\n{lines}\n{names}\n{body_hash}"
+
+
+def string_to_sign(amz_date: str, scope: Scope, canonical: str) -> str:
+    """`amz_date` as YYYYMMDDTHHMMSSZ."""
+    # Bytes of a header that are not UTF-8 travel as surrogates and come out as they came in.
+    digest = sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
+    return f"{ALGORITHM}\n{amz_date}\n{scope}\n{digest}"
+
+
+@lru_cache(maxsize=256)
+def signing_key(secret: str, scope: Scope) -> bytes:
+    """The key of one day, region and service. Deriving it is most of a signature's cost, so it is kept."""
+    key = f"AWS4{secret}".encode()
+    for part in (*scope, TERMINATOR):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
+
+
+def signature(secret: str, scope: Scope, to_sign: str) -> str:
+    """64 hexadecimal digits."""
+    return hmac.digest(signing_key(secret, scope), to_sign.encode(), "sha256").hex()
+
+
+def sign(
+    method: str,
+    raw_path: str,
+    query: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    key_id: str,
+    secret: str,
+    region: str,
+    service: str,
+    amz_date: str,
+) -> dict[str, str]:
+    """The headers to add to a request, in any case of names: `X-Amz-Date` and `Authorization`.
+
+    `headers` are those that will be sent; `Host` must be among them. `raw_path` is percent-encoded, `query` has no
+    question mark and `amz_date` is the time now as YYYYMMDDTHHMMSSZ, in UTC.
+    """
+    sent = [(name.lower(), value) for name, value in headers.items() if name.lower() not in NEVER_SIGNED]
+    sent = [(name, value) for name, value in sent if name != "x-amz-date"] + [("x-amz-date", amz_date)]
+    names = sorted({name for name, _ in sent})
+    if "host" not in names:
+        raise ValueError("the Host header must be signed: pass it in headers")
+    scope = Scope(amz_date[:8], region, service)
+    canonical = canonical_request(method, raw_path, query, sent, names, sha256(body).hexdigest())
+    signed = signature(secret, scope, string_to_sign(amz_date, scope, canonical))
+    credential = f"{key_id}/{scope}"
+    header = f"{ALGORITHM} Credential={credential}, SignedHeaders={';'.join(names)}, Signature={signed}"
+    return {"X-Amz-Date": amz_date, "Authorization": header}
