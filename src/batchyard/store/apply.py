@@ -1,0 +1,184 @@
+"""Facts become rows: exactly one function per fact type, each also writing what people are told into the journal.
+
+The functions only gather rows; ``write`` then runs few statements over many rows each. Rows are gathered in *lanes*,
+written in the order of LANES: a lane takes the rows of statements whose mutual order matters, and keeps it. That a
+lane is written before another is right because a job is added before it moves, and an attempt is opened before it
+begins and begins before it is closed; between other lanes no statement touches what another one reads or writes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from batchyard.model import facts
+from batchyard.model.ids import WHOLE
+from batchyard.model.states import RUNNING, STARTING, TERMINAL
+from batchyard.store import columns
+from batchyard.store.queries import queries
+from batchyard.store.sqlite import StoreError
+
+_SQL = queries("facts")
+
+LANES = ("state", "added", "spawned", "jobs", "children", "stops", "opened", "began", "closed", "journal")
+
+
+class Batch:
+    """Rows to write, in lanes; in each lane runs of one statement over consecutive rows."""
+
+    __slots__ = ("_lanes", "_expected")
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, list[tuple[str, list]]] = {lane: [] for lane in LANES}
+        self._expected: dict[str, int] = dict.fromkeys(LANES, 0)
+
+    def add(self, lane: str, statement: str, row: Sequence, changes: int = 1) -> None:
+        """Have `statement` run with `row`, which must change exactly `changes` rows of the file."""
+        runs = self._lanes[lane]
+        if runs and runs[-1][0] is statement:
+            runs[-1][1].append(row)
+        else:
+            runs.append((statement, [row]))
+        self._expected[lane] += changes
+
+    def write(self, db: sqlite3.Connection) -> None:
+        """Run everything. StoreError if the file and the facts contradict each other; the caller undoes it then."""
+        for lane, runs in self._lanes.items():
+            changed = sum(db.executemany(statement, rows).rowcount for statement, rows in runs)
+            if changed != self._expected[lane]:
+                raise StoreError(
+                    f"state.db contradicts the facts to be recorded: {lane} changed {changed} rows instead of "
+                    f"{self._expected[lane]}. Nothing was written; restart to recover from the files."
+                )
+
+    def tell(self, at_ms: int, kind: str, job: int, index: int, hi: int, *rest: object) -> None:
+        """One journal row; `rest` is status, attempt number, detail."""
+        self.add("journal", _SQL.journal, (at_ms, kind, job, index, hi, *rest))
+
+    def move(self, job: int, index: int, to: int, at_ms: int, **given: object) -> None:
+        """The job or child enters `to`. Its reason, and its end unless `to` is terminal, are cleared if not given."""
+        entered = (
+            to,
+            given.get("reason"),
+            given.get("number"),
+            given.get("started_ms"),
+            given.get("stopped_ms", at_ms) if to in TERMINAL else None,
+        )
+        if index == WHOLE:
+            self.add("jobs", _SQL.move_job, (*entered, at_ms, job))
+        else:
+            self.add("children", _SQL.move_child, (*entered, job, index))
+
+
+def provider_recorded(batch: Batch, fact: facts.ProviderRecorded) -> None:
+    batch.add("state", _SQL.record_provider, (fact.provider, *fact.room))
+
+
+def request_applied(batch: Batch, fact: facts.RequestApplied) -> None:
+    batch.add("state", _SQL.set_applied, (fact.seq,))
+
+
+def job_added(batch: Batch, fact: facts.JobAdded) -> None:
+    ended = fact.at_ms if fact.status in TERMINAL else None
+    row = (fact.job, columns.pack_uuid(fact.uuid), fact.queue, fact.size, fact.status, fact.at_ms, ended)
+    batch.add("added", _SQL.add_job, row)
+    if fact.size:
+        ended = fact.at_ms if fact.child_status in TERMINAL else None
+        children = {"job": fact.job, "size": fact.size, "status": fact.child_status, "stopped_ms": ended}
+        batch.add("spawned", _SQL.add_children, children, fact.size)
+    detail = columns.encode({"size": fact.size, "child_status": fact.child_status}) if fact.size else None
+    batch.tell(fact.at_ms, "added", fact.job, WHOLE, WHOLE + 1, fact.status, None, detail)
+
+
+def job_moved(batch: Batch, fact: facts.JobMoved) -> None:
+    batch.move(fact.job, fact.index, fact.to, fact.at_ms, reason=fact.status_reason)
+    detail = _reason_detail(fact.status_reason)
+    batch.tell(fact.at_ms, "moved", fact.job, fact.index, fact.index + 1, fact.to, None, detail)
+
+
+def children_moved(batch: Batch, fact: facts.ChildrenMoved) -> None:
+    ended = fact.at_ms if fact.to in TERMINAL else None
+    row = (fact.to, fact.status_reason, ended, fact.job, fact.lo, fact.hi, fact.before)
+    batch.add("children", _SQL.move_children, row, fact.hi - fact.lo)
+    detail = _reason_detail(fact.status_reason)
+    batch.tell(fact.at_ms, "moved", fact.job, fact.lo, fact.hi, fact.to, None, detail)
+
+
+def attempt_opened(batch: Batch, fact: facts.AttemptOpened) -> None:
+    job, index, number = fact.job, fact.index, fact.number
+    task = columns.pack_task(fact.uuid, index, number)
+    row = (job, index, number, fact.environment, fact.instance, task, fact.at_ms)
+    batch.add("opened", _SQL.open_attempt, row)
+    batch.move(job, index, STARTING, fact.at_ms, number=number)
+    detail = columns.encode({"environment": fact.environment, "instance": fact.instance})
+    batch.tell(fact.at_ms, "opened", job, index, index + 1, STARTING, number, detail)
+
+
+def attempt_began(batch: Batch, fact: facts.AttemptBegan) -> None:
+    job, index, number, at_ms = fact
+    batch.add("began", _SQL.begin_attempt, (at_ms, job, index, number))
+    batch.move(job, index, RUNNING, at_ms, started_ms=at_ms)
+    batch.tell(at_ms, "began", job, index, index + 1, RUNNING, number, None)
+
+
+def attempt_closed(batch: Batch, fact: facts.AttemptClosed) -> None:
+    job, index, number, to, ending, at_ms = fact
+    row = (
+        ending.started_ms,
+        ending.stopped_ms,
+        ending.exit_code,
+        ending.reason,
+        ending.status_reason,
+        ending.peak_memory_bytes,
+        ending.cpu_ms,
+        job,
+        index,
+        number,
+    )
+    batch.add("closed", _SQL.close_attempt, row)
+    batch.move(
+        job,
+        index,
+        to,
+        at_ms,
+        reason=ending.status_reason,
+        started_ms=ending.started_ms,
+        stopped_ms=ending.stopped_ms,
+    )
+    detail = {name: value for name, value in ending._asdict().items() if value is not None}
+    batch.tell(at_ms, "closed", job, index, index + 1, to, number, columns.encode(detail))
+
+
+def stop_noted(batch: Batch, fact: facts.StopNoted) -> None:
+    if fact.index == WHOLE:
+        batch.add("stops", _SQL.stop_job, (fact.kind, fact.reason, fact.job))
+    else:
+        row = (fact.kind, fact.reason, fact.job, fact.index, fact.hi)
+        batch.add("stops", _SQL.stop_children, row, fact.hi - fact.index)
+    detail = columns.encode({"kind": fact.kind, "reason": fact.reason})
+    batch.tell(fact.at_ms, "stop", fact.job, fact.index, fact.hi, None, None, detail)
+
+
+def _reason_detail(reason: str | None) -> str | None:
+    return None if reason is None else columns.encode({"status_reason": reason})
+
+
+_APPLY = {
+    facts.ProviderRecorded: provider_recorded,
+    facts.RequestApplied: request_applied,
+    facts.JobAdded: job_added,
+    facts.JobMoved: job_moved,
+    facts.ChildrenMoved: children_moved,
+    facts.AttemptOpened: attempt_opened,
+    facts.AttemptBegan: attempt_began,
+    facts.AttemptClosed: attempt_closed,
+    facts.StopNoted: stop_noted,
+}
+
+
+def apply(db: sqlite3.Connection, recorded: Sequence[facts.Fact]) -> None:
+    """Write the rows and the journal of `recorded` into the open transaction."""
+    batch = Batch()
+    for fact in recorded:
+        _APPLY[type(fact)](batch, fact)
+    batch.write(db)

@@ -1,0 +1,65 @@
+"""How values of the model lie in columns: UUIDs as 16 bytes, policies and lists as JSON or NULL."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from batchyard.model import ids
+from batchyard.model.jobs import RetryPolicy
+
+decode = msgspec.json.decode
+_encode = msgspec.json.Encoder().encode
+
+
+class StoredUpstream(NamedTuple):
+    """One dependsOn entry as a row keeps it; `named` is the job id that the caller gave, None if none."""
+
+    seq: int
+    index: int
+    kind: int
+    named: str | None
+
+
+_upstreams_decoder = msgspec.json.Decoder(tuple[StoredUpstream, ...])
+_retry_decoder = msgspec.json.Decoder(RetryPolicy)
+_ONCE = RetryPolicy()
+
+
+def encode(value: Any) -> str:
+    """Compact JSON text."""
+    return _encode(value).decode()
+
+
+def pack_uuid(uuid: str) -> bytes:
+    """The 16 bytes of a UUID; ValueError for a text that is none."""
+    packed = bytes.fromhex(uuid.replace("-", ""))
+    if len(packed) != 16:
+        raise ValueError(f"{uuid!r} is not a UUID")
+    return packed
+
+
+def unpack_uuid(packed: bytes) -> str:
+    """The UUID in its usual form, lower case."""
+    digits = packed.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def pack_task(uuid: str, index: int, number: int) -> bytes:
+    """The 16 bytes of the attempt's task id."""
+    return bytes.fromhex(ids.task_id(ids.attempt_id(uuid, index, number)))
+
+
+def pack_retry(retry: RetryPolicy) -> str | None:
+    return None if retry == _ONCE else encode(retry)
+
+
+@lru_cache(maxsize=1024)
+def unpack_retry(text: str | None) -> RetryPolicy:
+    return _ONCE if text is None else _retry_decoder.decode(text)
+
+
+def unpack_upstreams(text: str | None) -> tuple[StoredUpstream, ...]:
+    return () if text is None else _upstreams_decoder.decode(text)

@@ -1,0 +1,246 @@
+"""Commits over state.db, for the engine process: requests in as events, facts out as rows, all of it at a start."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+
+from batchyard.errors import Unavailable
+from batchyard.model import ids
+from batchyard.model.events import (
+    EnvironmentChanged,
+    Event,
+    HeldJob,
+    JobSubmitted,
+    QueueChanged,
+    StopRequested,
+    Upstream,
+)
+from batchyard.model.facts import Fact
+from batchyard.model.jobs import N_TO_N, AttemptSpec, OpenAttempt
+from batchyard.model.needs import Needs
+from batchyard.ports import Snapshot
+from batchyard.store import columns
+from batchyard.store.apply import apply
+from batchyard.store.queries import queries
+from batchyard.store.sqlite import REQUESTS, STATE, StoreError, open_reader, open_writer
+
+_ENVIRONMENTS = queries("environments")
+_QUEUES = queries("queues")
+_SUBMISSIONS = queries("submissions")
+_WISHES = queries("wishes")
+_STATES = queries("states")
+_FACTS = queries("facts")
+
+_CHUNK = 1000  # live jobs read from requests.db at a time
+
+
+class SqliteCommits:
+    """The writing process of state.db; it only reads requests.db. One per data directory, used from one thread."""
+
+    def __init__(self, data_path: Path | str):
+        self._state = open_writer(data_path, STATE)
+        self._requests = open_reader(data_path, REQUESTS)
+        self._job_spec = lru_cache(maxsize=256)(self._read_job_spec)
+
+    def close(self) -> None:
+        self._state.close()
+        self._requests.close()
+
+    def commit(self, now_ms: int, facts: Sequence[Fact]) -> None:
+        """Rows, journal and clock (`now_ms`) in one durable transaction; without facts nothing is written.
+
+        Raises Unavailable when the file cannot be written and StoreError when facts and rows contradict each
+        other. Nothing was changed then as far as is known, but a failed sync is never repeated: whoever took
+        these decisions must close this and start again from ``load``.
+        """
+        if not facts:
+            return
+        try:
+            self._state.execute("BEGIN IMMEDIATE")
+            apply(self._state, facts)
+            self._state.execute(_FACTS.set_last_ms, (now_ms,))
+            self._state.commit()
+        except sqlite3.OperationalError as error:
+            self._undo()
+            raise Unavailable(
+                f"state.db cannot be written ({error}).", "Make room on its disk; the engine goes on from the files."
+            ) from error
+        except BaseException:
+            self._undo()
+            raise
+
+    def _undo(self) -> None:
+        try:
+            self._state.rollback()
+        except sqlite3.Error:
+            self._state.close()  # which undoes it as well; every later call raises
+
+    # -- requests as events ------------------------------------------------------------------------------------
+
+    def requests(self, after: int, limit: int, holds: Callable[[int], bool]) -> list[Event]:
+        """Requests above `after`, in order. StoreError for an upstream that is nowhere to be found."""
+        # State needs no snapshot of its own: this process is its only writer.
+        asked = self._requests
+        asked.execute("BEGIN")
+        try:
+            events: list[Event] = [
+                *map(_environment_changed, asked.execute(_ENVIRONMENTS.changed, (after, limit))),
+                *map(_queue_changed, asked.execute(_QUEUES.changed, (after, limit))),
+                *(StopRequested(*row) for row in asked.execute(_WISHES.after, (after, limit))),
+                *map(_job_submitted, asked.execute(_SUBMISSIONS.after, (after, limit))),
+            ]
+        finally:
+            asked.rollback()
+        events.sort(key=attrgetter("seq"))
+        return self._resolved(events[:limit], holds)
+
+    def _resolved(self, events: list[Event], holds: Callable[[int], bool]) -> list[Event]:
+        """The events, upstreams that are in rows only having their states."""
+        earlier: set[int] = set()
+        for place, event in enumerate(events):
+            if type(event) is JobSubmitted:
+                if event.upstreams:
+                    upstreams = tuple(
+                        up if up.seq == 0 or up.seq in earlier or holds(up.seq) else self._with_states(up)
+                        for up in event.upstreams
+                    )
+                    events[place] = event._replace(upstreams=upstreams)
+                earlier.add(event.seq)
+        return events
+
+    def _with_states(self, up: Upstream) -> Upstream:
+        if up.index == ids.WHOLE:
+            row = self._state.execute(_STATES.job_state, (up.seq,)).fetchone()
+        else:
+            row = self._state.execute(_STATES.child_state, (up.seq, up.index)).fetchone()
+        if row is None:
+            raise StoreError(
+                f"A job depends on number {up.seq} (index {up.index}), which is not in state.db: requests.db and "
+                "state.db are not of one data directory. Restore both from the same backup."
+            )
+        states = self._child_states(up.seq) if up.kind == N_TO_N else None
+        return up._replace(state=row[0], states=states)
+
+    def _child_states(self, seq: int) -> bytes:
+        return bytes([status for (status,) in self._state.execute(_STATES.child_states, (seq,))])
+
+    # -- all of it, at a start ---------------------------------------------------------------------------------
+
+    def load(self) -> Snapshot:
+        """What the rows say of everything that lives."""
+        state = self._state
+        applied_seq, last_ms = state.execute(_STATES.meta).fetchone()
+        providers = {name: Needs(*room) for name, *room in state.execute(_STATES.providers)}
+        return Snapshot(applied_seq, last_ms, providers, self._configuration(applied_seq), self._held_jobs())
+
+    def _configuration(self, applied_seq: int) -> list[Event]:
+        """What was applied, by creation: live jobs may name a queue whose latest change is yet to be applied.
+
+        Such a row's value is of after `applied_seq` and will come once more as an event; it must not carry a number
+        above `applied_seq`, or requests between would seem applied.
+        """
+        asked = self._requests
+        created: list[Event] = [
+            *map(_environment_changed, asked.execute(_ENVIRONMENTS.created_until, (applied_seq,))),
+            *map(_queue_changed, asked.execute(_QUEUES.created_until, (applied_seq,))),
+        ]
+        created.sort(key=lambda event: event.environment if type(event) is EnvironmentChanged else event.queue)
+        return [event._replace(seq=min(event.seq, applied_seq)) for event in created]
+
+    def _held_jobs(self) -> list[HeldJob]:
+        state = self._state
+        live = state.execute(_STATES.live).fetchall()
+        held = {row[0] for row in live}
+        marked = _by_job(state.execute(_STATES.live_marked))
+        opened = _by_job(state.execute(_STATES.open_attempts))
+        submitted = self._resolved(list(self._submitted([row[0] for row in live])), held.__contains__)
+        if len(submitted) != len(live):
+            raise StoreError(
+                f"state.db holds {len(live)} live jobs, requests.db knows {len(submitted)} of them: they are not of "
+                "one data directory. Restore both from the same backup."
+            )
+        return [
+            _held_job(job, row, self._child_states(job.seq) if job.size else b"", marked, opened)
+            for job, row in zip(submitted, live, strict=True)
+        ]
+
+    def _submitted(self, seqs: list[int]) -> Iterator[JobSubmitted]:
+        for start in range(0, len(seqs), _CHUNK):
+            chunk = columns.encode(seqs[start : start + _CHUNK])
+            yield from map(_job_submitted, self._requests.execute(_SUBMISSIONS.for_restore, (chunk,)))
+
+    # -- orders for executors ----------------------------------------------------------------------------------
+
+    def attempt_spec(self, job: int, index: int, number: int) -> AttemptSpec:
+        """What an executor must know. Specs of one array share their container: it is not to be changed."""
+        row = self._state.execute(_STATES.opened, (job, index, number)).fetchone()
+        if row is None:
+            raise StoreError(f"Attempt {number} of job {job} (index {index}) was never opened: commit it first.")
+        opened_ms, environment = row
+        uuid, of_job = self._job_spec(job)
+        name = self._requests.execute(_ENVIRONMENTS.by_id, (environment,)).fetchone()[2]
+        return of_job._replace(
+            attempt=ids.attempt_id(uuid, index, number),
+            job_id=ids.job_id(uuid, index),
+            index=index,
+            number=number,
+            environment_name=name,
+            opened_ms=opened_ms,
+        )
+
+    def _read_job_spec(self, job: int) -> tuple[str, AttemptSpec]:
+        row = self._requests.execute(_SUBMISSIONS.for_attempt, (job,)).fetchone()
+        packed, name, size, region, queue, definition, cpu_milli, memory_mib, gpus, timeout_s, body = row
+        spec = AttemptSpec(
+            attempt="",
+            job_id="",
+            job_name=name,
+            index=ids.WHOLE,
+            size=size,
+            number=0,
+            region=region,
+            queue_name=queue,
+            environment_name="",
+            definition_name=definition,
+            needs=Needs(cpu_milli, memory_mib, gpus),
+            timeout_s=timeout_s,
+            opened_ms=0,
+            container=columns.decode(body)["container"],
+        )
+        return columns.unpack_uuid(packed), spec
+
+
+def _environment_changed(row: tuple) -> EnvironmentChanged:
+    seq, number, provider, uuid, enabled = row
+    return EnvironmentChanged(seq, number, provider, ids.machine_instance_id(uuid), bool(enabled))
+
+
+def _queue_changed(row: tuple) -> QueueChanged:
+    seq, number, priority, enabled, environments = row
+    return QueueChanged(seq, number, priority, bool(enabled), tuple(columns.decode(environments)))
+
+
+def _job_submitted(row: tuple) -> JobSubmitted:
+    seq, packed, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams = row
+    needs = Needs(cpu_milli, memory_mib, gpus)
+    waits = tuple(Upstream(up.seq, up.index, up.kind) for up in columns.unpack_upstreams(upstreams))
+    return JobSubmitted(seq, columns.unpack_uuid(packed), queue, size, needs, columns.unpack_retry(retry), waits)
+
+
+def _by_job(rows: Iterable[tuple]) -> dict[int, list[tuple]]:
+    """Rows that are ordered by their first column, which is cut off, grouped by it."""
+    return {job: [row[1:] for row in group] for job, group in groupby(rows, key=lambda row: row[0])}
+
+
+def _held_job(job: JobSubmitted, row: tuple, states: bytes, marked: dict, opened: dict) -> HeldJob:
+    _, status, tried, stop_kind, stop_reason = row
+    whole = (ids.WHOLE, tried, stop_kind, stop_reason)
+    marks = [whole, *marked.get(job.seq, ())]
+    attempts = {index: number for index, number, _, _ in marks if number}
+    stops = {index: (kind, reason) for index, _, kind, reason in marks if kind is not None}
+    return HeldJob(job, status, states, attempts, stops, tuple(OpenAttempt(*one) for one in opened.get(job.seq, ())))

@@ -1,0 +1,234 @@
+"""Intake over requests.db: every call is one unit of a group commit and returns when it is on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from batchyard.errors import ClientError
+from batchyard.model import ids
+from batchyard.model.jobs import (
+    N_TO_N,
+    SEQUENTIAL,
+    AskedUpstream,
+    NewDefinition,
+    NewEnvironment,
+    NewJob,
+    NewQueue,
+    Wish,
+)
+from batchyard.store import columns
+from batchyard.store.columns import StoredUpstream
+from batchyard.store.queries import queries
+from batchyard.store.sqlite import REQUESTS, open_writer
+from batchyard.store.writer import GroupCommit
+
+_NUMBERING = queries("numbering")
+_ENVIRONMENTS = queries("environments")
+_QUEUES = queries("queues")
+_DEFINITIONS = queries("definitions")
+_SUBMISSIONS = queries("submissions")
+_WISHES = queries("wishes")
+
+TEXTS_KNOWN = 10_000  # hashes of bodies known to be stored: about 1 MB of memory
+
+
+class SqliteIntake:
+    """The writing process of requests.db. One per data directory; used from one asyncio loop.
+
+    `on_commit` is called after each commit, when its callers have been answered: the bell.
+    """
+
+    def __init__(self, data_path: Path | str, on_commit: Callable[[], None] = lambda: None):
+        self._data_path = data_path
+        self._last_seq = self._stored_seq = 0
+        self._texts: OrderedDict[bytes, None] = OrderedDict()
+        self._writer = GroupCommit(self._open, self._finish, on_commit)
+
+    @property
+    def commits(self) -> int:
+        """Transactions committed since the start."""
+        return self._writer.commits
+
+    async def close(self) -> None:
+        """Finish what was accepted, refuse what comes, close the file."""
+        await self._writer.close()
+
+    async def register_definition(self, definition: NewDefinition) -> int:
+        return await self._writer.run(partial(self._register, definition))
+
+    async def create_environment(self, environment: NewEnvironment) -> int:
+        return await self._writer.run(partial(self._create_environment, environment))
+
+    async def create_queue(self, queue: NewQueue) -> int:
+        return await self._writer.run(partial(self._create_queue, queue))
+
+    async def submit(self, job: NewJob) -> str:
+        return await self._writer.run(partial(self._submit, job))
+
+    async def wish(self, wish: Wish) -> bool:
+        return await self._writer.run(partial(self._wish, wish))
+
+    # -- the file and what memory knows of it ------------------------------------------------------------------
+
+    def _open(self) -> sqlite3.Connection:
+        """Open the file; what memory believed of an earlier connection's transactions is forgotten."""
+        db = open_writer(self._data_path, REQUESTS)
+        self._last_seq = self._stored_seq = db.execute(_NUMBERING.last_seq).fetchone()[0]
+        self._texts.clear()
+        return db
+
+    def _finish(self, db: sqlite3.Connection) -> None:
+        if self._stored_seq != self._last_seq:
+            db.execute(_NUMBERING.set_last_seq, (self._last_seq,))
+            self._stored_seq = self._last_seq
+
+    def _next_seq(self) -> int:
+        # A unit that is undone leaves a gap: numbers need not be dense, only growing and used once.
+        self._last_seq += 1
+        return self._last_seq
+
+    # -- units: each runs in its own savepoint -----------------------------------------------------------------
+
+    def _register(self, new: NewDefinition, db: sqlite3.Connection) -> int:
+        revision = db.execute(_NUMBERING.next_revision, (new.region, new.name)).fetchall()[0][0]
+        seq = self._next_seq()
+        db.execute(_DEFINITIONS.insert, (seq, new.region, new.name, revision, new.body.decode(), new.created_ms))
+        return revision
+
+    def _create_environment(self, new: NewEnvironment, db: sqlite3.Connection) -> int:
+        _refuse_taken(db, _ENVIRONMENTS.by_name, new.region, new.name)
+        seq = self._next_seq()
+        db.execute(
+            _ENVIRONMENTS.insert,
+            (
+                seq,
+                new.region,
+                new.name,
+                new.uuid,
+                new.kind,
+                new.provider,
+                int(new.enabled),
+                new.body.decode(),
+                new.created_ms,
+            ),
+        )
+        return seq
+
+    def _create_queue(self, new: NewQueue, db: sqlite3.Connection) -> int:
+        _refuse_taken(db, _QUEUES.by_name, new.region, new.name)
+        for number in new.environments:
+            if db.execute(_ENVIRONMENTS.by_id, (number,)).fetchone() is None:
+                raise ClientError(f"Compute environment number {number} does not exist.", "Create it first.")
+        seq = self._next_seq()
+        environments = columns.encode(new.environments)
+        db.execute(
+            _QUEUES.insert,
+            (
+                seq,
+                new.region,
+                new.name,
+                new.priority,
+                int(new.enabled),
+                environments,
+                new.body.decode(),
+                new.created_ms,
+            ),
+        )
+        return seq
+
+    def _submit(self, job: NewJob, db: sqlite3.Connection) -> str:
+        if job.idempotency is not None:
+            first = db.execute(_SUBMISSIONS.by_idempotency, (job.idempotency,)).fetchone()
+            if first is not None:
+                return columns.unpack_uuid(first[0])
+        _check_guards(db, job)
+        upstreams = [_stored_upstream(db, job, asked) for asked in job.upstreams]
+        text = hashlib.blake2b(job.body, digest_size=16).digest()
+        if text not in self._texts:
+            db.execute(_SUBMISSIONS.insert_text, (text, job.body.decode()))
+        db.execute(
+            _SUBMISSIONS.insert,
+            (
+                self._next_seq(),
+                columns.pack_uuid(job.uuid),
+                job.region,
+                job.name,
+                job.queue,
+                job.definition,
+                job.created_ms,
+                job.size,
+                *job.needs,
+                job.timeout_s,
+                columns.pack_retry(job.retry),
+                columns.encode(upstreams) if upstreams else None,
+                text,
+                job.idempotency,
+            ),
+        )
+        self._remember(text)  # only now: had the unit been undone, its text would be gone with it
+        return job.uuid
+
+    def _wish(self, wish: Wish, db: sqlite3.Connection) -> bool:
+        found = _known(db, wish.uuid, wish.index)
+        if found is None:
+            return False
+        db.execute(_WISHES.insert, (self._next_seq(), found[0], wish.index, wish.kind, wish.reason, wish.at_ms))
+        return True
+
+    def _remember(self, text: bytes) -> None:
+        self._texts[text] = None
+        self._texts.move_to_end(text)
+        if len(self._texts) > TEXTS_KNOWN:
+            self._texts.popitem(last=False)
+
+
+def _refuse_taken(db: sqlite3.Connection, by_name: str, region: str, name: str) -> None:
+    if db.execute(by_name, (region, name)).fetchone() is not None:
+        raise ClientError("Object already exists")
+
+
+def _check_guards(db: sqlite3.Connection, job: NewJob) -> None:
+    """Raise ClientError unless the queue takes jobs and the definition is active (reference "SubmitJob")."""
+    row = db.execute(_SUBMISSIONS.guards, {"queue": job.queue, "definition": job.definition}).fetchone()
+    queue, enabled, definition, revision, active = row
+    if queue is None:
+        raise ClientError(f"JobQueue number {job.queue} not found.", "Create it, or submit to another queue.")
+    if not enabled:
+        raise ClientError(f"JobQueue {queue} is not ENABLED.", "Enable it, or submit to another queue.")
+    if definition is None:
+        raise ClientError(f"JobDefinition number {job.definition} does not exist.", "Register it first.")
+    if not active:
+        raise ClientError(f"JobDefinition {definition}:{revision} is not in ACTIVE status")
+
+
+def _known(db: sqlite3.Connection, uuid: str, index: int) -> tuple[int, int, str] | None:
+    """(seq, size, region) of a job, or None if there is no such job or child."""
+    try:
+        row = db.execute(_SUBMISSIONS.known, (columns.pack_uuid(uuid),)).fetchone()
+    except ValueError:
+        return None
+    return row if row is not None and ids.WHOLE <= index < row[1] else None
+
+
+def _stored_upstream(db: sqlite3.Connection, job: NewJob, asked: AskedUpstream) -> StoredUpstream:
+    """The upstream's number; ClientError if there is no such job, or it cannot be waited for in that way."""
+    if asked.uuid is None:
+        if asked.kind != SEQUENTIAL:
+            raise ClientError("A job dependency without a jobId must be SEQUENTIAL.", "Name the job to wait for.")
+        return StoredUpstream(0, ids.WHOLE, asked.kind, None)
+    named = ids.job_id(asked.uuid, asked.index)
+    found = _known(db, asked.uuid, asked.index)
+    if found is None or found[2] != job.region:  # dependencies across regions do not exist (reference "Dependencies")
+        raise ClientError(f"Job dependency {named} not found.", "Depend on a job that was submitted before.")
+    seq, size, _ = found
+    if asked.kind == N_TO_N and (asked.index != ids.WHOLE or size != job.size or size == 0):
+        raise ClientError(
+            f"Job dependency {named} of type N_TO_N has size {size}, the job has size {job.size}.",
+            "Both must be arrays of the same size.",
+        )
+    return StoredUpstream(seq, asked.index, asked.kind, named)

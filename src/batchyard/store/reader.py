@@ -1,0 +1,250 @@
+"""Reader over both files, for the api process: what was asked and what became of it, put together.
+
+Every answer comes from one snapshot of each file, state.db's taken first: whatever the state knows of was asked for
+before, so a job that is missing from the state is SUBMITTED, and its children are too.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from batchyard.model import ids
+from batchyard.model.states import NAMES, SUBMITTED
+from batchyard.ports import AttemptRow, DefinitionRow, EnvironmentRow, JobRow, QueueRow, StreamRow
+from batchyard.store import columns
+from batchyard.store.queries import queries
+from batchyard.store.sqlite import REQUESTS, STATE, open_reader
+
+_ENVIRONMENTS = queries("environments")
+_QUEUES = queries("queues")
+_DEFINITIONS = queries("definitions")
+_SUBMISSIONS = queries("submissions")
+_STATES = queries("states")
+
+_NO_BOUND = 2**63 - 1
+
+
+class _Progress(NamedTuple):
+    status: int = SUBMITTED
+    status_reason: str | None = None
+    started_ms: int | None = None
+    stopped_ms: int | None = None
+    stop_kind: int | None = None
+    attempts: int = 0
+
+
+class _Files(NamedTuple):
+    state: sqlite3.Connection
+    asked: sqlite3.Connection
+
+
+class SqliteReader:
+    """Never writes. Calls from several threads take turns."""
+
+    def __init__(self, data_path: Path | str):
+        self._files = _Files(open_reader(data_path, STATE), open_reader(data_path, REQUESTS))
+        self._turn = threading.Lock()
+
+    def close(self) -> None:
+        for db in self._files:
+            db.close()
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[tuple[_Files, int]]:
+        """Both files as they are now, state.db first, and the highest request number that the state holds."""
+        state, asked = self._files
+        with self._turn:
+            try:
+                state.execute("BEGIN")
+                asked.execute("BEGIN")
+                yield self._files, state.execute(_STATES.held_until).fetchone()[0]
+            finally:
+                asked.rollback()
+                state.rollback()
+
+    def _asked(self, statement: str, values: tuple | dict) -> list[tuple]:
+        with self._turn:
+            return self._files.asked.execute(statement, values).fetchall()
+
+    # -- configuration -----------------------------------------------------------------------------------------
+
+    def environment(self, region: str, name: str) -> EnvironmentRow | None:
+        return _first(map(_environment, self._asked(_ENVIRONMENTS.by_name, (region, name))))
+
+    def environment_by_id(self, number: int) -> EnvironmentRow | None:
+        return _first(map(_environment, self._asked(_ENVIRONMENTS.by_id, (number,))))
+
+    def environments(self, region: str, after: int, limit: int) -> list[EnvironmentRow]:
+        return [_environment(row) for row in self._asked(_ENVIRONMENTS.page, (region, after, limit))]
+
+    def queue(self, region: str, name: str) -> QueueRow | None:
+        return _first(map(_queue, self._asked(_QUEUES.by_name, (region, name))))
+
+    def queue_by_id(self, number: int) -> QueueRow | None:
+        return _first(map(_queue, self._asked(_QUEUES.by_id, (number,))))
+
+    def queues(self, region: str, after: int, limit: int) -> list[QueueRow]:
+        return [_queue(row) for row in self._asked(_QUEUES.page, (region, after, limit))]
+
+    def definition(self, region: str, name: str, revision: int | None) -> DefinitionRow | None:
+        if revision is None:
+            return _first(map(_definition, self._asked(_DEFINITIONS.newest_active, (region, name))))
+        return _first(map(_definition, self._asked(_DEFINITIONS.by_revision, (region, name, revision))))
+
+    def definition_by_id(self, number: int) -> DefinitionRow | None:
+        return _first(map(_definition, self._asked(_DEFINITIONS.by_id, (number,))))
+
+    def definitions(
+        self, region: str, name: str | None, active: bool | None, after: tuple[str, int] | None, limit: int
+    ) -> list[DefinitionRow]:
+        after_name, after_revision = after or ("", 0)
+        given = {"region": region, "active": active, "limit": limit}
+        if name is None:
+            given |= {"after_name": after_name, "after_revision": after_revision}
+            return [_definition(row) for row in self._asked(_DEFINITIONS.page, given)]
+        if after_name > name:
+            return []
+        given |= {"name": name, "below": after_revision if after_name == name else _NO_BOUND}
+        return [_definition(row) for row in self._asked(_DEFINITIONS.page_of_name, given)]
+
+    # -- jobs --------------------------------------------------------------------------------------------------
+
+    def job(self, region: str, uuid: str, index: int) -> JobRow | None:
+        try:
+            packed = columns.pack_uuid(uuid)
+        except ValueError:
+            return None
+        with self._snapshot() as (files, _):
+            row = files.asked.execute(_SUBMISSIONS.by_uuid, (packed, region)).fetchone()
+            return None if row is None else _job(row, index, _progress(files.state, row[0], index))
+
+    def child_counts(self, seq: int) -> list[int]:
+        counts = [0] * len(NAMES)
+        with self._snapshot() as (files, held_until):
+            if seq > held_until:
+                row = files.asked.execute(_SUBMISSIONS.size, (seq,)).fetchone()
+                counts[SUBMITTED] = 0 if row is None else row[0]
+            else:
+                for status, count in files.state.execute(_STATES.child_counts, (seq,)):
+                    counts[status] = count
+        return counts
+
+    def attempts(self, seq: int, index: int) -> list[AttemptRow]:
+        with self._turn:
+            return [AttemptRow(*row) for row in self._files.state.execute(_STATES.attempts, (seq, index))]
+
+    def list_queue(self, queue: int, status: int, before: int | None, limit: int) -> list[JobRow]:
+        before = _NO_BOUND if before is None else before
+        with self._snapshot() as (files, held_until):
+            waiting: list[JobRow] = []
+            if status == SUBMITTED:  # those the state has yet to learn of; all are newer than those it holds
+                bounds = {"applied": held_until, "before": before, "queue": queue, "limit": limit}
+                rows = files.asked.execute(_SUBMISSIONS.waiting, bounds)
+                waiting = [_job(row, ids.WHOLE, _Progress()) for row in rows]
+            found = files.state.execute(_STATES.in_status, (queue, status, before, limit - len(waiting)))
+            progress = {seq: _Progress(*values) for seq, *values in found}
+            seqs = columns.encode(list(progress))
+            rows = files.asked.execute(_SUBMISSIONS.summaries, (seqs,))
+            return waiting + [_job(row, ids.WHOLE, progress[row[0]]) for row in rows]
+
+    def list_children(self, seq: int, status: int, after: int, limit: int) -> list[JobRow]:
+        with self._snapshot() as (files, held_until):
+            parent = files.asked.execute(_SUBMISSIONS.summary, (seq,)).fetchone()
+            if parent is None:
+                return []
+            if seq <= held_until:
+                found = files.state.execute(_STATES.children_in_status, (seq, status, after, limit))
+                progress = [(index, _Progress(*values)) for index, *values in found]
+            elif status == SUBMITTED:
+                size = _Asked(*parent).size
+                first = after + 1
+                progress = [(index, _Progress()) for index in range(first, min(size, first + limit))]
+            else:
+                progress = []
+        return [row for index, one in progress if (row := _job(parent, index, one)) is not None]
+
+    def stream(self, task_id: str) -> StreamRow | None:
+        try:
+            task = columns.pack_uuid(task_id)
+        except ValueError:
+            return None
+        with self._snapshot() as (files, _):
+            row = files.state.execute(_STATES.by_task, (task,)).fetchone()
+            if row is None:
+                return None
+            job, packed, index, number, opened_ms, closed = row
+            name = files.asked.execute(_SUBMISSIONS.definition_name, (job,)).fetchone()[0]
+        attempt = ids.attempt_id(columns.unpack_uuid(packed), index, number)
+        return StreamRow(attempt, opened_ms, name, bool(closed))
+
+
+class _Asked(NamedTuple):
+    seq: int
+    uuid: bytes
+    region: str
+    name: str
+    queue: int
+    definition: int
+    created_ms: int
+    size: int
+    upstreams: str | None
+    body: str | None
+
+
+def _progress(state: sqlite3.Connection, seq: int, index: int) -> _Progress:
+    """How far a job or child is; SUBMITTED if the state has yet to learn of it."""
+    if index == ids.WHOLE:
+        row = state.execute(_STATES.job, (seq,)).fetchone()
+    else:
+        row = state.execute(_STATES.child, (seq, index)).fetchone()
+    return _Progress() if row is None else _Progress(*row)
+
+
+def _job(row: tuple, index: int, progress: _Progress) -> JobRow | None:
+    """The two halves put together; None for a child that the job does not have."""
+    asked = _Asked(*row)
+    if index != ids.WHOLE and not 0 <= index < asked.size:
+        return None
+    return JobRow(
+        seq=asked.seq,
+        index=index,
+        uuid=columns.unpack_uuid(asked.uuid),
+        region=asked.region,
+        name=asked.name,
+        queue=asked.queue,
+        definition=asked.definition,
+        created_ms=asked.created_ms,
+        size=asked.size,
+        status=progress.status,
+        status_reason=progress.status_reason,
+        started_ms=progress.started_ms,
+        stopped_ms=progress.stopped_ms,
+        stop_kind=progress.stop_kind,
+        attempts=progress.attempts,
+        depends_on=tuple((up.named, up.kind) for up in columns.unpack_upstreams(asked.upstreams)),
+        body={} if asked.body is None else columns.decode(asked.body),
+    )
+
+
+def _environment(row: tuple) -> EnvironmentRow:
+    *rest, enabled, body = row
+    return EnvironmentRow(*rest, bool(enabled), columns.decode(body))
+
+
+def _queue(row: tuple) -> QueueRow:
+    *rest, enabled, environments, body = row
+    return QueueRow(*rest, bool(enabled), tuple(columns.decode(environments)), columns.decode(body))
+
+
+def _definition(row: tuple) -> DefinitionRow:
+    *rest, active, body = row
+    return DefinitionRow(*rest, bool(active), columns.decode(body))
+
+
+def _first(rows: Iterator) -> object | None:
+    return next(rows, None)

@@ -1,0 +1,75 @@
+-- state.db: jobs, children and attempts as they stand.
+
+-- name: meta
+-- How far the requests are applied, and the clock of the last commit.
+SELECT applied_seq, last_ms FROM meta;
+
+-- name: held_until
+-- The highest number of a request that is part of the state.
+SELECT max(applied_seq, coalesce((SELECT max(seq) FROM jobs), 0)) FROM meta;
+
+-- name: providers
+-- The room of each provider.
+SELECT name, cpu_milli, memory_mib, gpus FROM providers ORDER BY name;
+
+-- name: live
+-- Jobs that are not terminal, in order.
+SELECT seq, status, attempts, stop_kind, stop_reason FROM jobs WHERE status < 5 ORDER BY seq;
+
+-- name: live_marked
+-- Children of live arrays that were tried or stopped.
+SELECT c.job, c.idx, c.attempts, c.stop_kind, c.stop_reason FROM jobs AS j CROSS JOIN children AS c ON c.job = j.seq
+WHERE j.status < 5 AND j.size > 0 AND (c.attempts > 0 OR c.stop_kind IS NOT NULL) ORDER BY c.job, c.idx;
+
+-- name: open_attempts
+-- Attempts that have not ended.
+SELECT job, idx, number, environment, instance, opened_ms, started_ms FROM attempts
+WHERE stopped_ms IS NULL ORDER BY job, idx, number;
+
+-- name: child_states
+-- The states of an array's children, by index.
+SELECT status FROM children WHERE job = ? ORDER BY idx;
+
+-- name: job_state
+-- The state of a job.
+SELECT status FROM jobs WHERE seq = ?;
+
+-- name: child_state
+-- The state of a child.
+SELECT status FROM children WHERE job = ? AND idx = ?;
+
+-- name: opened
+-- When and where an attempt was opened.
+SELECT opened_ms, environment FROM attempts WHERE job = ? AND idx = ? AND number = ?;
+
+-- name: job
+-- What became of a job.
+SELECT status, status_reason, started_ms, stopped_ms, stop_kind, attempts FROM jobs WHERE seq = ?;
+
+-- name: child
+-- What became of a child.
+SELECT status, status_reason, started_ms, stopped_ms, stop_kind, attempts FROM children WHERE job = ? AND idx = ?;
+
+-- name: child_counts
+-- How many children of an array are in each state.
+SELECT status, count(*) FROM children WHERE job = ? GROUP BY status;
+
+-- name: attempts
+-- All attempts of a job or child, oldest first.
+SELECT number, environment, instance, opened_ms, started_ms, stopped_ms, exit_code, reason, status_reason,
+       peak_memory_bytes, cpu_ms FROM attempts WHERE job = ? AND idx = ? ORDER BY number;
+
+-- name: in_status
+-- A queue's jobs in one state below a number, newest first.
+SELECT seq, status, status_reason, started_ms, stopped_ms, stop_kind, attempts FROM jobs
+WHERE queue = ? AND status = ? AND seq < ? ORDER BY seq DESC LIMIT ?;
+
+-- name: children_in_status
+-- An array's children in one state above an index.
+SELECT idx, status, status_reason, started_ms, stopped_ms, stop_kind, attempts FROM children
+WHERE job = ? AND status = ? AND idx > ? ORDER BY idx LIMIT ?;
+
+-- name: by_task
+-- The attempt with this task id.
+SELECT a.job, j.uuid, a.idx, a.number, a.opened_ms, a.stopped_ms IS NOT NULL FROM attempts AS a
+JOIN jobs AS j ON j.seq = a.job WHERE a.task = ?;

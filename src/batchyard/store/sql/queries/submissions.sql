@@ -1,0 +1,67 @@
+-- requests.db: jobs as they were asked for, and their bodies.
+
+-- name: by_idempotency
+-- The job that a submission with this key made.
+SELECT uuid FROM jobs WHERE idempotency = ?;
+
+-- name: guards
+-- What a submission depends on: its queue's and its definition's name and switch; NULL where there is none.
+SELECT q.name, q.enabled, d.name, d.revision, d.active FROM (SELECT 1)
+LEFT JOIN queues AS q ON q.id = :queue LEFT JOIN definitions AS d ON d.id = :definition;
+
+-- name: known
+-- The number, size and region of a job by its UUID.
+SELECT seq, size, region FROM jobs WHERE uuid = ?;
+
+-- name: insert_text
+-- A job's body under its hash; an equal one may be there.
+INSERT OR IGNORE INTO texts (hash, body) VALUES (?, ?);
+
+-- name: insert
+-- A new job.
+INSERT INTO jobs (seq, uuid, region, name, queue, definition, created_ms, size, cpu_milli, memory_mib, gpus,
+                  timeout_s, retry, upstreams, text, idempotency)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: after
+-- What the scheduler needs of the jobs that came after a request number, in order.
+SELECT seq, uuid, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams FROM jobs
+WHERE seq > ? ORDER BY seq LIMIT ?;
+
+-- name: for_restore
+-- The same of given jobs (a JSON list of numbers), in order.
+SELECT seq, uuid, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams FROM jobs
+WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq;
+
+-- name: for_attempt
+-- What an executor needs of a job.
+SELECT j.uuid, j.name, j.size, j.region, q.name, d.name, j.cpu_milli, j.memory_mib, j.gpus, j.timeout_s, t.body
+FROM jobs AS j JOIN texts AS t ON t.hash = j.text JOIN queues AS q ON q.id = j.queue
+JOIN definitions AS d ON d.id = j.definition WHERE j.seq = ?;
+
+-- name: by_uuid
+-- A job and its body by region and UUID.
+SELECT j.seq, j.uuid, j.region, j.name, j.queue, j.definition, j.created_ms, j.size, j.upstreams, t.body
+FROM jobs AS j JOIN texts AS t ON t.hash = j.text WHERE j.uuid = ? AND j.region = ?;
+
+-- name: summary
+-- A job without its body.
+SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, NULL FROM jobs WHERE seq = ?;
+
+-- name: summaries
+-- Given jobs (a JSON list of numbers) without their bodies, newest first.
+SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, NULL FROM jobs
+WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq DESC;
+
+-- name: waiting
+-- A queue's jobs that the state does not hold yet (numbers between two bounds, exclusive), newest first.
+SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, NULL FROM jobs
+WHERE seq > :applied AND seq < :before AND queue = :queue ORDER BY seq DESC LIMIT :limit;
+
+-- name: size
+-- The number of children asked for.
+SELECT size FROM jobs WHERE seq = ?;
+
+-- name: definition_name
+-- The name of the definition that a job was submitted with.
+SELECT d.name FROM jobs AS j JOIN definitions AS d ON d.id = j.definition WHERE j.seq = ?;

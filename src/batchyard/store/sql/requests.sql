@@ -1,0 +1,98 @@
+-- requests.db: what was asked. The api process is its only writer (store/intake.py).
+--
+-- Every request, of whatever kind, has a number (seq) that grows by arrival and is never used twice. Rows hold what
+-- was wished; what became of it is in state.db under the same number.
+
+-- One row: the last number given out, written in the same commit as the requests it numbers.
+CREATE TABLE meta (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  last_seq INTEGER NOT NULL
+) STRICT;
+INSERT INTO meta (one, last_seq) VALUES (1, 0);
+
+-- Compute environments. `id` is the number of the creation and names the environment for good; `seq` is the number
+-- of the latest change, so that "what is new since N" is an index range.
+CREATE TABLE environments (
+  id INTEGER PRIMARY KEY,
+  seq INTEGER NOT NULL UNIQUE,
+  region TEXT NOT NULL,
+  name TEXT NOT NULL,
+  uuid TEXT NOT NULL,
+  kind TEXT NOT NULL,          -- MANAGED or UNMANAGED
+  provider TEXT NOT NULL,
+  enabled INTEGER NOT NULL,
+  body TEXT NOT NULL,          -- the request as given, JSON
+  created_ms INTEGER NOT NULL,
+  UNIQUE (region, name)
+) STRICT;
+
+-- Job queues; `id` and `seq` as above.
+CREATE TABLE queues (
+  id INTEGER PRIMARY KEY,
+  seq INTEGER NOT NULL UNIQUE,
+  region TEXT NOT NULL,
+  name TEXT NOT NULL,
+  priority INTEGER NOT NULL,
+  enabled INTEGER NOT NULL,
+  environments TEXT NOT NULL,  -- JSON list of environment ids, in the order they are tried
+  body TEXT NOT NULL,
+  created_ms INTEGER NOT NULL,
+  UNIQUE (region, name)
+) STRICT;
+
+-- Revisions of job definitions. The index also serves the listing: by name, newest revision first.
+CREATE TABLE definitions (
+  id INTEGER PRIMARY KEY,
+  region TEXT NOT NULL,
+  name TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  active INTEGER NOT NULL,
+  body TEXT NOT NULL,          -- what DescribeJobDefinitions returns, JSON
+  created_ms INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX definitions_by_name ON definitions (region, name, revision DESC);
+
+-- The highest revision ever given to a name; it outlives the revisions, so that a number is never used twice.
+CREATE TABLE revisions (
+  region TEXT NOT NULL,
+  name TEXT NOT NULL,
+  last INTEGER NOT NULL,
+  PRIMARY KEY (region, name)
+) STRICT, WITHOUT ROWID;
+
+-- Bodies of jobs by their content: a million equal submissions store one.
+CREATE TABLE texts (
+  hash BLOB PRIMARY KEY,       -- blake2b, 16 bytes
+  body TEXT NOT NULL           -- JSON
+) STRICT, WITHOUT ROWID;
+
+-- Submissions. Rows never change, and they are narrow: whatever many jobs have in common is named, not repeated.
+CREATE TABLE jobs (
+  seq INTEGER PRIMARY KEY,
+  uuid BLOB NOT NULL UNIQUE,   -- 16 bytes
+  region TEXT NOT NULL,
+  name TEXT NOT NULL,
+  queue INTEGER NOT NULL,
+  definition INTEGER NOT NULL,
+  created_ms INTEGER NOT NULL,
+  size INTEGER NOT NULL,       -- 0 for a single job, else the number of children
+  cpu_milli INTEGER NOT NULL,
+  memory_mib INTEGER NOT NULL,
+  gpus INTEGER NOT NULL,
+  timeout_s INTEGER,
+  retry TEXT,                  -- JSON of RetryPolicy; NULL: one attempt, no rules
+  upstreams TEXT,              -- JSON list of [seq, index, kind, job id as named]; NULL: none
+  text BLOB NOT NULL,          -- hash of the body
+  idempotency BLOB
+) STRICT;
+CREATE UNIQUE INDEX jobs_by_idempotency ON jobs (idempotency) WHERE idempotency IS NOT NULL;
+
+-- Wishes to cancel (kind 1) or terminate (kind 2) a job; idx -1 is the job itself, else a child.
+CREATE TABLE wishes (
+  seq INTEGER PRIMARY KEY,
+  job INTEGER NOT NULL,
+  idx INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  at_ms INTEGER NOT NULL
+) STRICT;

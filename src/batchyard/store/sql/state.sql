@@ -1,0 +1,88 @@
+-- state.db: what became of it. The engine process is its only writer (store/apply.py, one function per fact).
+--
+-- A job is the number of its request. Status is the number of model/states.py: 0 SUBMITTED, 1 PENDING, 2 RUNNABLE,
+-- 3 STARTING, 4 RUNNING, 5 SUCCEEDED, 6 FAILED; everything below 5 is live.
+
+-- One row: every request up to applied_seq is part of this state; last_ms is the clock of the last commit.
+CREATE TABLE meta (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  applied_seq INTEGER NOT NULL,
+  last_ms INTEGER NOT NULL
+) STRICT;
+INSERT INTO meta (one, applied_seq, last_ms) VALUES (1, 0, 0);
+
+-- The room of each provider, as decisions used it.
+CREATE TABLE providers (
+  name TEXT PRIMARY KEY,
+  cpu_milli INTEGER NOT NULL,
+  memory_mib INTEGER NOT NULL,
+  gpus INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Single jobs and array parents.
+CREATE TABLE jobs (
+  seq INTEGER PRIMARY KEY,
+  uuid BLOB NOT NULL,
+  queue INTEGER NOT NULL,
+  size INTEGER NOT NULL,
+  status INTEGER NOT NULL,
+  status_reason TEXT,
+  attempts INTEGER NOT NULL DEFAULT 0,   -- number of the latest attempt
+  started_ms INTEGER,                    -- of the latest attempt that began
+  stopped_ms INTEGER,
+  changed_ms INTEGER NOT NULL,
+  stop_kind INTEGER,                     -- the latest stop that was accepted: 1 cancel, 2 terminate
+  stop_reason TEXT
+) STRICT;
+-- Rows of equal key lie in order of seq: a queue's jobs in one state are listed by range.
+CREATE INDEX jobs_by_status ON jobs (queue, status);
+CREATE INDEX jobs_live ON jobs (seq) WHERE status < 5;
+
+-- Children of arrays: inserted all at once with their parent, so rows are narrow and defaults are NULL.
+CREATE TABLE children (
+  job INTEGER NOT NULL,
+  idx INTEGER NOT NULL,
+  status INTEGER NOT NULL,
+  status_reason TEXT,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  started_ms INTEGER,
+  stopped_ms INTEGER,
+  stop_kind INTEGER,
+  stop_reason TEXT,
+  PRIMARY KEY (job, idx)
+) STRICT, WITHOUT ROWID;
+
+-- Attempts; idx is -1 for a single job. Open while stopped_ms is NULL.
+CREATE TABLE attempts (
+  job INTEGER NOT NULL,
+  idx INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  environment INTEGER NOT NULL,
+  instance TEXT NOT NULL,
+  task BLOB NOT NULL,                    -- task id, 16 bytes
+  opened_ms INTEGER NOT NULL,
+  started_ms INTEGER,
+  stopped_ms INTEGER,
+  exit_code INTEGER,
+  reason TEXT,
+  status_reason TEXT,
+  peak_memory_bytes INTEGER,
+  cpu_ms INTEGER,
+  PRIMARY KEY (job, idx, number)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX attempts_by_task ON attempts (task);
+CREATE INDEX attempts_open ON attempts (job, idx, number) WHERE stopped_ms IS NULL;
+
+-- What people would be told of, one row a fact, in the order it happened, written in the same commit as the rows
+-- above. A range of children is one row (idx up to, not including, hi). The newest row is never deleted: n grows.
+CREATE TABLE journal (
+  n INTEGER PRIMARY KEY,
+  at_ms INTEGER NOT NULL,
+  kind TEXT NOT NULL,                    -- added, moved, opened, began, closed, stop
+  job INTEGER NOT NULL,
+  idx INTEGER NOT NULL,
+  hi INTEGER NOT NULL,                   -- idx + 1 for one job
+  status INTEGER,                        -- the state entered; NULL when none was
+  number INTEGER,                        -- of the attempt
+  detail TEXT                            -- JSON object with the rest of the fact; NULL: nothing more
+) STRICT;

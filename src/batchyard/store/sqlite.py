@@ -1,0 +1,108 @@
+"""Opens the two files with the pragmas that make a commit durable, and brings their schema up to date."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from batchyard.store.queries import text
+
+REQUESTS = "requests"
+STATE = "state"
+VERSION = {REQUESTS: 1, STATE: 1}  # a higher number needs sql/migrations/<file>-<number>.sql
+
+_BUSY_S = 5.0
+
+
+class StoreError(Exception):
+    """The files are not what they must be; the message says which, and what to do next."""
+
+
+def path_of(data_path: Path | str, which: str) -> Path:
+    """Where `requests` or `state` lies."""
+    return Path(data_path) / f"{which}.db"
+
+
+def migrate(data_path: Path | str) -> None:
+    """Create both files, or bring older ones to this version's schema; whoever holds the data directory's lock may.
+
+    Raises StoreError for a file written by a newer Batchyard.
+    """
+    for which in (REQUESTS, STATE):
+        path = path_of(data_path, which)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # bodies may hold secrets; -wal and -shm follow suit
+        db = _connect(path, "rw")
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            _upgrade(db, which, path)
+        finally:
+            db.close()
+
+
+def _upgrade(db: sqlite3.Connection, which: str, path: Path) -> None:
+    version = _version(db)
+    if version > VERSION[which]:
+        raise StoreError(
+            f"{path} has schema version {version}, this Batchyard knows up to {VERSION[which]}: "
+            "start the newer Batchyard that wrote it, or use another data directory."
+        )
+    while version < VERSION[which]:
+        script = text(f"{which}.sql") if version == 0 else text(f"migrations/{which}-{version + 1}.sql")
+        version = VERSION[which] if version == 0 else version + 1
+        try:
+            db.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {version};\nCOMMIT;")
+        except sqlite3.Error:
+            db.rollback()
+            raise
+
+
+def open_writer(data_path: Path | str, which: str) -> sqlite3.Connection:
+    """The connection of the file's one writing process. Transactions are explicit: BEGIN IMMEDIATE, then commit().
+
+    A commit returns when the write-ahead log is on the disk (synchronous=FULL). Raises StoreError if the file was
+    not migrated.
+    """
+    path = path_of(data_path, which)
+    db = _connect(path, "rw")
+    for pragma in (
+        "synchronous = FULL",
+        "foreign_keys = OFF",
+        "temp_store = MEMORY",
+        "cache_size = -16384",  # KiB
+        "journal_size_limit = 67108864",  # bytes the log keeps on disk after a checkpoint
+    ):
+        db.execute(f"PRAGMA {pragma}")
+    return db
+
+
+def open_reader(data_path: Path | str, which: str) -> sqlite3.Connection:
+    """A connection that cannot write. A transaction begun with BEGIN sees one snapshot from its first SELECT on."""
+    path = path_of(data_path, which)
+    db = _connect(path, "ro")
+    if _version(db) != VERSION[which]:
+        db.close()
+        raise StoreError(f"{path} is not at schema version {VERSION[which]}: migrate the data directory first.")
+    return db
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(
+            f"file:{_quoted(path)}?mode={mode}",
+            uri=True,
+            timeout=_BUSY_S,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+    except sqlite3.OperationalError as error:
+        raise StoreError(f"{path} cannot be opened ({error}): migrate the data directory first.") from None
+
+
+def _quoted(path: Path) -> str:
+    return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return db.execute("PRAGMA user_version").fetchone()[0]

@@ -1,0 +1,156 @@
+"""The two files: made once, durable, refused when newer; every query fits its schema and is used."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import stat
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from batchyard.store import queries as loader
+from batchyard.store.queries import queries
+from batchyard.store.sqlite import REQUESTS, STATE, StoreError, migrate, open_reader, open_writer, path_of
+
+STORE = Path(loader.__file__).parent
+NOUNS = sorted(path.stem for path in (STORE / "sql" / "queries").glob("*.sql"))
+
+
+def schema(data, which):
+    db = open_reader(data, which)
+    try:
+        return db.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY name").fetchall()
+    finally:
+        db.close()
+
+
+def test_migrating_twice_changes_nothing(tmp_path):
+    migrate(tmp_path)
+    before = [schema(tmp_path, which) for which in (REQUESTS, STATE)]
+    migrate(tmp_path)
+    assert [schema(tmp_path, which) for which in (REQUESTS, STATE)] == before
+    assert all(before)
+
+
+def test_a_directory_with_odd_characters_in_its_name(tmp_path):
+    odd = tmp_path / "50% #1 ?"
+    odd.mkdir()
+    migrate(odd)
+    assert sorted(path.name for path in odd.iterdir()) == ["requests.db", "state.db"]
+    open_writer(odd, STATE).close()
+
+
+def test_only_the_owner_may_read(data):
+    for which in (REQUESTS, STATE):
+        assert stat.S_IMODE(path_of(data, which).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("which", [REQUESTS, STATE])
+def test_a_file_of_a_newer_batchyard_is_refused_unchanged(data, which):
+    db = sqlite3.connect(path_of(data, which))
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(StoreError, match=rf"{which}\.db has schema version 99, this Batchyard knows up to 1"):
+        migrate(data)
+    with pytest.raises(StoreError, match="not at schema version"):
+        open_reader(data, which)
+
+
+def test_an_interrupted_creation_is_done_again(tmp_path):
+    """The schema and its version are one transaction: a file is empty or whole."""
+    path_of(tmp_path, STATE).write_bytes(b"")
+    migrate(tmp_path)
+    assert schema(tmp_path, STATE)
+
+
+def test_a_missing_file_says_what_to_do(tmp_path):
+    with pytest.raises(StoreError, match="migrate the data directory first"):
+        open_writer(tmp_path, STATE)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("which", [REQUESTS, STATE])
+def test_the_writer_syncs_every_commit(data, which):
+    db = open_writer(data, which)
+    assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    assert db.execute("PRAGMA synchronous").fetchone()[0] == 2
+    db.close()
+
+
+@pytest.mark.parametrize("which", [REQUESTS, STATE])
+def test_a_reader_cannot_write(data, which):
+    db = open_reader(data, which)
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        db.execute("DELETE FROM meta")
+    db.close()
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_every_query_fits_the_schema_of_its_file(data, noun):
+    which = re.match(r"-- (requests|state)\.db: ", loader.text(f"queries/{noun}.sql"))[1]
+    db = open_reader(data, which)
+    for name, sql in vars(queries(noun)).items():
+        named = dict.fromkeys(re.findall(r":([a-z_]+)", sql), 0)
+        try:
+            db.execute("EXPLAIN " + sql, named or (0,) * _parameters(sql))
+        except sqlite3.Error as error:
+            raise AssertionError(f"{noun}.{name}: {error}") from error
+    db.close()
+
+
+def _parameters(sql):
+    numbered = [int(number) for number in re.findall(r"\?(\d+)", sql)]
+    return max(numbered, default=sql.count("?"))
+
+
+def test_every_query_is_used():
+    code = "\n".join(path.read_text() for path in STORE.glob("*.py"))
+    for noun in NOUNS:
+        constants = re.findall(rf'(_[A-Z]+) = queries\("{noun}"\)', code)
+        assert constants, f"queries/{noun}.sql is loaded by nobody"
+        for name in vars(queries(noun)):
+            assert any(f"{constant}.{name}" in code for constant in constants), f"{noun}.{name} is used by nobody"
+
+
+def test_a_query_without_a_sentence_is_refused(monkeypatch):
+    monkeypatch.setattr(loader, "text", lambda path: "-- name: lonely\nSELECT 1;\n")
+    with pytest.raises(ValueError, match="needs a name of its own, a sentence"):
+        queries.__wrapped__("anything")
+
+
+def test_the_schemas_travel_with_the_package():
+    assert files("batchyard.store").joinpath("sql", "requests.sql").is_file()
+    assert files("batchyard.store").joinpath("sql", "queries", "facts.sql").is_file()
+
+
+@pytest.mark.parametrize(
+    ("which", "noun", "name"),
+    [
+        (STATE, "states", "live"),
+        (STATE, "states", "in_status"),
+        (STATE, "states", "children_in_status"),
+        (STATE, "states", "open_attempts"),
+        (STATE, "states", "by_task"),
+        (STATE, "states", "held_until"),
+        (REQUESTS, "submissions", "by_idempotency"),
+        (REQUESTS, "submissions", "by_uuid"),
+        (REQUESTS, "submissions", "after"),
+        (REQUESTS, "definitions", "newest_active"),
+        (REQUESTS, "definitions", "page"),
+        (REQUESTS, "definitions", "page_of_name"),
+        (REQUESTS, "environments", "changed"),
+        (REQUESTS, "queues", "changed"),
+    ],
+)
+def test_what_is_asked_often_neither_scans_nor_sorts(data, which, noun, name):
+    sql = getattr(queries(noun), name)
+    named = dict.fromkeys(re.findall(r":([a-z_]+)", sql), 0)
+    db = open_reader(data, which)
+    plan = " / ".join(row[3] for row in db.execute("EXPLAIN QUERY PLAN " + sql, named or (0,) * sql.count("?")))
+    db.close()
+    assert "TEMP B-TREE" not in plan, plan
+    for step in plan.split(" / "):
+        allowed = ("meta" in step, "INDEX jobs_live" in step, "INDEX attempts_open" in step, "CONSTANT" in step)
+        assert not step.startswith("SCAN") or any(allowed), plan
