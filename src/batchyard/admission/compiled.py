@@ -1,0 +1,58 @@
+"""A job definition made ready for submissions, so that a million jobs of it cost its checking once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from batchyard.admission import notices, parameters, requirements, retries
+from batchyard.model.jobs import RetryPolicy
+from batchyard.model.needs import Needs
+from batchyard.wire.shapes import RegisterJobDefinitionRequest
+
+
+class CompiledDefinition(NamedTuple):
+    """What ``jobs.admit`` needs of a definition. Jobs share what it holds: never change it."""
+
+    container: dict[str, Any]
+    refers: bool  # its command holds Ref:: placeholders
+    needs: Needs
+    capability: str
+    parameters: dict[str, str]
+    retry: RetryPolicy
+    timeout_s: int | None
+    notices: tuple[str, ...]
+    defaults: dict[str, Any]  # members of the job's body as they are unless the request says otherwise
+
+
+def compile_definition(body: Mapping[str, Any]) -> CompiledDefinition:
+    """Compile the stored body of a definition that ``job_definitions.admit`` accepted."""
+    request = msgspec.convert(body, RegisterJobDefinitionRequest)
+    container = body["containerProperties"]
+    given = request.containerProperties
+    capability = (body.get("platformCapabilities") or ["EC2"])[0]
+    asked = requirements.read(given.resourceRequirements, given.vcpus, given.memory, capability == "FARGATE")
+    defaults = {
+        "retryStrategy": body.get("retryStrategy") or {"attempts": 1},
+        "propagateTags": body.get("propagateTags", False),
+        "platformCapabilities": body.get("platformCapabilities") or [],
+    }
+    for member in ("timeout", "schedulingPriority", "consumableResourceProperties"):
+        if member in body:
+            defaults[member] = body[member]
+    said = notices.of_container(container)
+    if "consumableResourceProperties" in body:
+        said.append(notices.CONSUMABLES)
+    return CompiledDefinition(
+        container=container,
+        refers=parameters.refers(container.get("command") or ()),
+        needs=requirements.complete(asked),
+        capability=capability,
+        parameters=body.get("parameters") or {},
+        retry=retries.policy(request.retryStrategy),
+        timeout_s=retries.timeout_s(request.timeout),
+        notices=tuple(said),
+        defaults=defaults,
+    )

@@ -1,0 +1,105 @@
+"""RegisterJobDefinition: a request becomes a NewDefinition, or is refused (reference "Job definitions").
+
+What was given is stored exactly as given, so that clients which compare (redun) find their own values again.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET
+
+from batchyard.admission import containers, names, retries, tags
+from batchyard.errors import ClientError
+from batchyard.model.jobs import NewDefinition
+from batchyard.wire.shapes import ConsumableResourceProperties, RegisterJobDefinitionRequest
+
+SIZE_MAX_KIB = 24
+CONSUMABLES_MAX = 5
+CAPABILITIES = ("FARGATE", "EC2", "MANAGED_INSTANCES")
+
+# Members that Describe gives back; `type` and `containerProperties` always are.
+_KEPT = (
+    "type",
+    "parameters",
+    "schedulingPriority",
+    "containerProperties",
+    "retryStrategy",
+    "propagateTags",
+    "timeout",
+    "tags",
+    "platformCapabilities",
+    "consumableResourceProperties",
+)
+_EXCLUSIVE = (
+    ("containerProperties", "ecsProperties", "Cannot use both ECS containerProperties and ecsProperties"),
+    ("containerProperties", "eksProperties", "Cannot use both ECS containerProperties and eksProperties"),
+    ("ecsProperties", "eksProperties", "Cannot use both ecsProperties and eksProperties"),
+)
+_LATER = {
+    "nodeProperties": "multi-node parallel jobs (nodeProperties)",
+    "ecsProperties": "jobs of several containers (ecsProperties)",
+    "eksProperties": "jobs on Kubernetes (eksProperties)",
+}
+
+
+def admit(request: RegisterJobDefinitionRequest, region: str, now_ms: int, payload_bytes: int) -> NewDefinition:
+    """The definition to store, or ClientError. `payload_bytes` is the size of the request's body."""
+    names.check_definition_name(request.jobDefinitionName)
+    if payload_bytes > SIZE_MAX_KIB * 1024:
+        raise ClientError(
+            f"Job definition size must be less than {SIZE_MAX_KIB} KiB, got {-(-payload_bytes // 1024)} KiB",
+            "Move long scripts into a file that the command reads.",
+        )
+    _check_kind(request)
+    capability = _capability(request)
+    priority = request.schedulingPriority
+    if priority is not UNSET and not 0 <= priority <= 9999:
+        raise ClientError("Scheduling priority must be between 0 and 9999.")
+    containers.check(request.containerProperties, fargate=capability == "FARGATE")
+    retries.policy(request.retryStrategy)
+    retries.timeout_s(request.timeout)
+    tags.checked(request.tags)
+    check_consumables(request.consumableResourceProperties)
+    kept = {name: getattr(request, name) for name in _KEPT}
+    body = msgspec.json.encode({name: value for name, value in kept.items() if value is not UNSET})
+    return NewDefinition(region, request.jobDefinitionName, body, now_ms)
+
+
+def check_consumables(properties: ConsumableResourceProperties) -> None:
+    """ClientError if a list of consumable resources breaks a rule; absent is fine."""
+    if properties is UNSET:
+        return
+    listed = [entry.consumableResource for entry in properties.consumableResourceList or ()]
+    if len(listed) > CONSUMABLES_MAX:
+        raise ClientError(f"Each ConsumableResourceProperty can have at most {CONSUMABLES_MAX} consumableResources")
+    if len(set(listed)) < len(listed):
+        raise ClientError("Cannot have duplicate consumableResource in consumableResourceProperties")
+
+
+def _check_kind(request: RegisterJobDefinitionRequest) -> None:
+    for one, other, text in _EXCLUSIVE:
+        if getattr(request, one) is not UNSET and getattr(request, other) is not UNSET:
+            raise ClientError(text)
+    if request.type == "multinode" and request.nodeProperties is UNSET:
+        raise ClientError("Node properties of multinode job is required.")
+    for member, words in _LATER.items():
+        if getattr(request, member) is not UNSET:
+            raise ClientError(
+                f"Batchyard does not support {words} yet.", "Register a definition of type container instead."
+            )
+    if request.containerProperties is UNSET:
+        raise ClientError(
+            "containerProperties is required for job definitions of type container.",
+            "Give it an image and resourceRequirements of type VCPU and MEMORY.",
+        )
+
+
+def _capability(request: RegisterJobDefinitionRequest) -> str:
+    given = request.platformCapabilities
+    if not given:
+        return "EC2"
+    if len(given) != 1:
+        raise ClientError("Exactly 1 capability must be provided.")
+    if given[0] not in CAPABILITIES:
+        raise ClientError(f"Capability {given[0]} is not valid. Valid capabilities: [{', '.join(CAPABILITIES)}]")
+    return given[0]

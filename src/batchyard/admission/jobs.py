@@ -1,0 +1,139 @@
+"""SubmitJob: definition + overrides + parameters become one NewJob, or a refusal (reference "SubmitJob").
+
+A definition is compiled once (``compiled.py``) and then serves any number of submissions: what does not depend on
+the request is checked, converted and worded beforehand.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import UNSET
+
+from batchyard.admission import containers, names, notices, overrides, parameters, retries, tags
+from batchyard.admission.compiled import CompiledDefinition
+from batchyard.admission.dependencies import upstreams_of
+from batchyard.admission.job_definitions import check_consumables
+from batchyard.admission.queues import capability
+from batchyard.errors import ClientError
+from batchyard.model.jobs import NewJob
+from batchyard.wire.shapes import SubmitJobRequest
+
+SIZE_MAX_KIB = 30
+ARRAY_MIN, ARRAY_MAX = 2, 10_000
+
+_FOREIGN_OVERRIDES = (
+    ("nodeOverrides", "multinode"),
+    ("ecsPropertiesOverride", "ecsProperties"),
+    ("eksPropertiesOverride", "eksProperties"),
+)
+_encode = msgspec.json.Encoder().encode
+
+
+class Submission(NamedTuple):
+    """What SubmitJob must know beside the request and the definition."""
+
+    uuid: str
+    region: str
+    now_ms: int
+    queue: int
+    queue_name: str
+    queue_enabled: bool
+    queue_type: str  # jobQueueType
+    definition: int
+    payload_bytes: int
+    gpus: int  # what the machine lends to jobs
+    idempotency: bytes | None
+
+
+def admit(request: SubmitJobRequest, definition: CompiledDefinition, at: Submission) -> NewJob:
+    """The job to store, or ClientError. That upstreams exist is the store's guard, in the submitting transaction."""
+    _check_request(request, definition, at)
+    size = _size(request)
+    container, needs, said = definition.container, definition.needs, list(definition.notices)
+    refers = definition.refers
+    if request.containerOverrides:
+        container, needs, more = overrides.merge(request.containerOverrides, definition)
+        said += more
+        refers = parameters.refers(container.get("command") or ())
+    given = definition.parameters
+    if request.parameters:
+        given = given | request.parameters
+    if refers:
+        container = container | {"command": parameters.substitute(container["command"], given)}
+        containers.check_command(container["command"])
+    said += notices.of_merged(container, needs.gpus, at.gpus)
+    body: dict[str, Any] = {
+        **definition.defaults,
+        "container": container,
+        "parameters": given,
+        "tags": tags.checked(request.tags),
+        "notices": said,
+    }
+    retry, timeout_s = definition.retry, definition.timeout_s
+    if request.retryStrategy is not UNSET:
+        retry = retries.policy(request.retryStrategy)
+        body["retryStrategy"] = request.retryStrategy
+    if request.timeout is not UNSET:
+        timeout_s = retries.timeout_s(request.timeout)
+        body["timeout"] = request.timeout
+    if request.propagateTags is not UNSET:
+        body["propagateTags"] = request.propagateTags
+    if request.consumableResourcePropertiesOverride:
+        body["consumableResourceProperties"] = request.consumableResourcePropertiesOverride
+        if notices.CONSUMABLES not in said:
+            said.append(notices.CONSUMABLES)
+    return NewJob(
+        uuid=at.uuid,
+        region=at.region,
+        name=request.jobName,
+        queue=at.queue,
+        definition=at.definition,
+        created_ms=at.now_ms,
+        size=size,
+        needs=needs,
+        retry=retry,
+        timeout_s=timeout_s,
+        upstreams=upstreams_of(request.dependsOn, size),
+        body=_encode(body),
+        idempotency=at.idempotency,
+    )
+
+
+def _check_request(request: SubmitJobRequest, definition: CompiledDefinition, at: Submission) -> None:
+    names.check_job_name(request.jobName)
+    if at.payload_bytes > SIZE_MAX_KIB * 1024:
+        raise ClientError(f"Job size must be less than {SIZE_MAX_KIB} KiB, got {-(-at.payload_bytes // 1024)} KiB")
+    if not at.queue_enabled:
+        raise ClientError(f"JobQueue {at.queue_name} is DISABLED.", "Submit to a queue whose state is ENABLED.")
+    if request.shareIdentifier or request.schedulingPriorityOverride is not UNSET:
+        raise ClientError(
+            "Job with shareIdentifier or schedulingPriority can onlybe submitted to job queue with fair share "
+            "scheduling policy."
+        )
+    if definition.capability != capability(at.queue_type):
+        raise ClientError(
+            "Job Queue is attached to Compute Environment that can not run Jobs with capability "
+            f"{definition.capability}."
+        )
+    for member, kind in _FOREIGN_OVERRIDES:
+        if getattr(request, member) is not UNSET:
+            raise ClientError(
+                f"{member} applies only to {kind} job definitions, and this one has containerProperties.",
+                "Use containerOverrides.",
+            )
+    check_consumables(request.consumableResourcePropertiesOverride)
+
+
+def _size(request: SubmitJobRequest) -> int:
+    """Number of children, 0 for a single job."""
+    if request.arrayProperties is UNSET or request.arrayProperties.size is UNSET:
+        return 0
+    size = request.arrayProperties.size
+    if not ARRAY_MIN <= size <= ARRAY_MAX:
+        raise ClientError(
+            f"arrayProperties.size must be between {ARRAY_MIN} and {ARRAY_MAX}, got {size}.",
+            "Split a larger array into several; submit a single job without arrayProperties.",
+        )
+    return size

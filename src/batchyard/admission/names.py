@@ -1,0 +1,37 @@
+"""The forms of names (reference "Wire protocol and errors", section on length constraints)."""
+
+from __future__ import annotations
+
+import re
+
+from batchyard.errors import ClientError
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+
+
+def check_definition_name(name: str) -> None:
+    """ClientError unless `name` may be the name of a job definition."""
+    if not NAME.fullmatch(name):
+        raise ClientError(f"Provided name {name} is not supported pattern[a-zA-Z_0-9-]{{1,128}}")
+
+
+def check_queue_name(name: str) -> None:
+    """ClientError unless `name` may be the name of a job queue."""
+    if not NAME.fullmatch(name):
+        raise ClientError("Job Queue name should match a valid pattern.")
+
+
+def check_environment_name(name: str) -> None:
+    """ClientError unless `name` may be the name of a compute environment."""
+    if not NAME.fullmatch(name):
+        raise ClientError(
+            f"Compute Environment name {name!r} should match a valid pattern.",
+            "Use 1 to 128 letters, digits, hyphens and underscores.",
+        )
+
+
+def check_job_name(name: str) -> None:
+    """ClientError unless `name` may be the name of a job: it must start with a letter or digit."""
+    if not JOB_NAME.fullmatch(name):
+        raise ClientError("Job name should match valid pattern")

@@ -1,0 +1,126 @@
+"""CreateJobQueue: a request becomes a NewQueue, or is refused (reference "Job queues")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+from msgspec import UNSET
+
+from batchyard.admission import names, tags
+from batchyard.errors import ClientError
+from batchyard.model.jobs import NewQueue
+from batchyard.wire.shapes import ComputeEnvironmentOrder, CreateJobQueueRequest
+
+ENVIRONMENTS_MAX = 3
+FARGATE_TYPES = ("FARGATE", "FARGATE_SPOT")
+SERVICE_TYPE = "SAGEMAKER_TRAINING"
+
+
+class FoundEnvironment(NamedTuple):
+    """A compute environment that the request names. `resource_type` is EC2, SPOT, FARGATE or FARGATE_SPOT."""
+
+    number: int
+    name: str
+    resource_type: str
+
+
+def admit(
+    request: CreateJobQueueRequest, find: Callable[[str], FoundEnvironment | None], region: str, now_ms: int
+) -> NewQueue:
+    """The queue to store, or ClientError. `find` resolves the name or ARN of a compute environment.
+
+    The body keeps the environments by name in the order they are tried, and the derived jobQueueType, from which
+    SubmitJob knows what the queue can run.
+    """
+    names.check_queue_name(request.jobQueueName)
+    _refuse_service(request)
+    if request.schedulingPolicyArn:
+        _refuse_policy(request.schedulingPolicyArn)
+    if request.jobStateTimeLimitActions:
+        raise ClientError("Batchyard does not support jobStateTimeLimitActions yet.", "Create the queue without them.")
+    order = _order(request.computeEnvironmentOrder or [])
+    found = [_valid(find(entry.computeEnvironment)) for entry in order]
+    if len({environment.number for environment in found}) < len(found):
+        raise ClientError("Duplicate ComputeEnvironments within order list.")
+    kind = _kind(request, found)
+    body = {
+        "computeEnvironmentOrder": [
+            {"order": entry.order, "computeEnvironment": environment.name}
+            for entry, environment in zip(order, found, strict=True)
+        ],
+        "jobQueueType": kind,
+        "tags": tags.checked(request.tags),
+    }
+    return NewQueue(
+        region=region,
+        name=request.jobQueueName,
+        priority=request.priority,
+        enabled=request.state != "DISABLED",
+        environments=tuple(environment.number for environment in found),
+        body=msgspec.json.encode(body),
+        created_ms=now_ms,
+    )
+
+
+def capability(queue_type: str) -> str:
+    """The platform capability that jobs in a queue of this jobQueueType need."""
+    return "FARGATE" if queue_type == "ECS_FARGATE" else "EC2"
+
+
+def _refuse_service(request: CreateJobQueueRequest) -> None:
+    """Service queues need a service environment, and there can be none yet; say what AWS would say."""
+    services = request.serviceEnvironmentOrder
+    if not services:
+        if request.jobQueueType == SERVICE_TYPE:
+            raise ClientError(f"Job queues of type {SERVICE_TYPE} must have serviceEnvironmentOrder.")
+        return
+    if len(services) > 1:
+        raise ClientError("Job queue can only have 1 service environment.")
+    if request.jobQueueType not in (UNSET, SERVICE_TYPE):
+        raise ClientError(
+            f"The jobQueueType provided is {request.jobQueueType}, which is incompatible with the provided "
+            "serviceEnvironmentOrder."
+        )
+    if request.computeEnvironmentOrder:
+        raise ClientError(
+            "computeEnvironmentOrder and serviceEnvironmentOrder cannot both be set.", "Leave one of them out."
+        )
+    raise ClientError("Service environments must be created and valid before attaching them to a job queue.")
+
+
+def _refuse_policy(arn: str) -> None:
+    """There can be no scheduling policy yet, so none is found."""
+    if not (arn.startswith("arn:") and ":scheduling-policy/" in arn):
+        raise ClientError("Only scheduling policy Arn can be allowed.")
+    raise ClientError(f"SchedulingPolicy {arn} not found.")
+
+
+def _order(entries: list[ComputeEnvironmentOrder]) -> list[ComputeEnvironmentOrder]:
+    if not entries:
+        raise ClientError("computeEnvironmentOrder is required.")
+    if len(entries) > ENVIRONMENTS_MAX:
+        raise ClientError(f"Only {ENVIRONMENTS_MAX} environments are allowed in job queue request.")
+    if len({entry.order for entry in entries}) < len(entries):
+        raise ClientError("Duplicate ComputeEnvironment order values.")
+    return sorted(entries, key=lambda entry: entry.order)
+
+
+def _valid(environment: FoundEnvironment | None) -> FoundEnvironment:
+    if environment is None:
+        raise ClientError("Compute Environments must be created and valid before attaching them to a job queue")
+    return environment
+
+
+def _kind(request: CreateJobQueueRequest, found: list[FoundEnvironment]) -> str:
+    fargate = {environment.resource_type in FARGATE_TYPES for environment in found}
+    if len(fargate) > 1:
+        raise ClientError("Fargate and EC2 compute environments can not be mixed.")
+    kind = "ECS_FARGATE" if fargate.pop() else "ECS"
+    if request.jobQueueType not in (UNSET, kind):
+        raise ClientError(
+            f"The jobQueueType provided is {request.jobQueueType}, but its compute environments make it {kind}.",
+            f"Leave jobQueueType out, or give {kind}.",
+        )
+    return kind

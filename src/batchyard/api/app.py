@@ -1,0 +1,171 @@
+"""The ASGI application: ``_answer`` is the list of what happens to every request, in order.
+
+limit -> identify -> refuse strangers -> route -> authenticate -> parse -> validate -> operate -> serialise.
+Whatever goes wrong on the way becomes an error in AWS's shape; a malformed request is never a 500.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, NamedTuple
+
+from batchyard.access.authenticate import SignedRequest, authenticate
+from batchyard.api import batch, extra, logs
+from batchyard.api.arns import Arns
+from batchyard.api.context import Call, Context
+from batchyard.errors import ApiError, BadSignature, ClientError, Forbidden, TooLarge
+from batchyard.wire import faults, json11, rest_json, router, validate
+
+BODY_MAX = 1 << 20  # bytes
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_HERE = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
+_OPERATIONS = {"batch": batch.OPERATIONS, "logs": logs.OPERATIONS}
+_SCOPES = {"batch": ("batch",), "logs": ("logs",), "extra": ("batch", "x")}
+
+log = logging.getLogger(__name__)
+
+
+class _Gone(Exception):
+    """The client left before its request was whole; there is nobody to answer."""
+
+
+class _Answer(NamedTuple):
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+def build_app(context: Context) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """An ASGI 3 application over `context`."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+        elif scope["type"] == "http":
+            await _serve(context, scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1003})
+
+    return app
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Start and stop with the server; the adapters are opened and closed by who made them."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def _serve(context: Context, scope: Scope, receive: Receive, send: Send) -> None:
+    request_id = context.mint()
+    service = "logs" if any(name == b"x-amz-target" for name, _ in scope["headers"]) else "batch"
+    try:
+        answer = await _answer(context, scope, receive, request_id)
+    except _Gone:
+        return
+    except Exception as error:
+        if not isinstance(error, ApiError):
+            log.exception("request %s (%s %s) failed", request_id, scope["method"], scope["path"])
+        answer = _Answer(*faults.render(error, service, request_id))
+        if isinstance(error, TooLarge):
+            answer.headers.append((b"connection", b"close"))  # the rest of its body is not read
+    headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode())]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _answer(context: Context, scope: Scope, receive: Receive, request_id: str) -> _Answer:
+    """The way of a request. Raises ApiError for what the caller did wrong."""
+    headers = scope["headers"]
+    body = await _limited_body(receive, headers)
+    now_ms = context.clock.now_ms()
+    _refuse_strangers(headers)
+    method, raw_path = scope["method"], scope.get("raw_path", b"").decode("latin-1")
+    if (method, raw_path) == ("GET", extra.HEALTH):
+        return _success(extra.health(), b"application/json", request_id)
+    by_name = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+    route = router.route(method, raw_path, by_name.get("x-amz-target"))
+    query = scope.get("query_string", b"").decode("latin-1")
+    caller = authenticate(SignedRequest(method, raw_path, query, headers, body), context.directory, context.wall_s())
+    _check_scope(caller.service, route.service)
+    arns = Arns(context.settings.account, caller.region)
+    call = Call(request_id, now_ms, arns, caller.key_id, by_name, body)
+    if route.service == "extra":
+        return _success(extra.answer(context, call, method, raw_path), b"application/json", request_id)
+    operate = _operation(route)
+    if route.service == "logs":
+        request = json11.decode(route.operation, body)
+    else:
+        request = rest_json.decode(route.operation, body, route.path_args, query)
+    validate.check(route.operation, request)
+    answer = await operate(context, call, request)
+    if route.service == "logs":
+        return _success(json11.encode(route.operation, answer), json11.CONTENT_TYPE, request_id)
+    return _success(rest_json.encode(route.operation, answer), b"application/json", request_id)
+
+
+async def _limited_body(receive: Receive, headers: list[tuple[bytes, bytes]]) -> bytes:
+    """The whole body; TooLarge as soon as it is known to pass BODY_MAX, by its announced or by its real length."""
+    for name, value in headers:
+        if name == b"content-length" and not (value.isdigit() and int(value[:20]) <= BODY_MAX):
+            raise _too_large()
+    chunks, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise _Gone
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > BODY_MAX:
+            raise _too_large()
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"The request's body is larger than {BODY_MAX} bytes.", "No request of this API needs that much.")
+
+
+def _refuse_strangers(headers: list[tuple[bytes, bytes]]) -> None:
+    """Refuse what a web page could send: any Origin, and any Host that is not this machine (DNS rebinding)."""
+    hosts = []
+    for name, value in headers:
+        if name == b"origin":
+            raise Forbidden(
+                "Requests from web pages are refused: this one has an Origin header.",
+                "Use an AWS SDK, the aws CLI or the batchyard command.",
+            )
+        if name == b"host":
+            hosts.append(value.decode("latin-1"))
+    if len(hosts) != 1 or not _HERE.fullmatch(hosts[0]):
+        raise Forbidden(
+            f"Requests for the host {', '.join(hosts)[:200] or '(none given)'} are refused.",
+            "Name the server as localhost, 127.0.0.1 or [::1].",
+        )
+
+
+def _check_scope(signed_for: str, service: str) -> None:
+    if signed_for not in _SCOPES[service]:
+        raise BadSignature(f"Credential should be scoped to correct service: {_SCOPES[service][0]}, not {signed_for}.")
+
+
+def _operation(route: router.Route) -> Callable[..., Awaitable[Any]]:
+    operate = _OPERATIONS[route.service].get(route.operation)
+    if operate is None:
+        built = ", ".join(sorted(_OPERATIONS[route.service]))
+        raise ClientError(f"{route.operation} is not supported yet by Batchyard.", f"Supported are: {built}.")
+    return operate
+
+
+def _success(body: bytes, content_type: bytes, request_id: str) -> _Answer:
+    headers = [(b"content-type", content_type), (b"x-amzn-requestid", request_id.encode())]
+    return _Answer(200, headers, body)

@@ -1,0 +1,19 @@
+"""AWS Batch's operations, one file per noun. ``OPERATIONS`` is what is built; ``app.py`` refuses the rest."""
+
+from __future__ import annotations
+
+from batchyard.api.batch import compute_environments, job_definitions, job_queues, jobs, submit
+
+OPERATIONS = {
+    "CancelJob": jobs.cancel_job,
+    "CreateComputeEnvironment": compute_environments.create_compute_environment,
+    "CreateJobQueue": job_queues.create_job_queue,
+    "DescribeComputeEnvironments": compute_environments.describe_compute_environments,
+    "DescribeJobDefinitions": job_definitions.describe_job_definitions,
+    "DescribeJobQueues": job_queues.describe_job_queues,
+    "DescribeJobs": jobs.describe_jobs,
+    "ListJobs": jobs.list_jobs,
+    "RegisterJobDefinition": job_definitions.register_job_definition,
+    "SubmitJob": submit.submit_job,
+    "TerminateJob": jobs.terminate_job,
+}

@@ -1,0 +1,92 @@
+"""CreateComputeEnvironment and DescribeComputeEnvironments (reference "Compute environments")."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from batchyard.admission import environments
+from batchyard.api import paging
+from batchyard.api.arns import Arns
+from batchyard.api.context import Call, Context
+from batchyard.ports import EnvironmentRow
+from batchyard.wire.shapes import (
+    ComputeEnvironmentDetail,
+    CreateComputeEnvironmentRequest,
+    CreateComputeEnvironmentResponse,
+    DescribeComputeEnvironmentsRequest,
+    DescribeComputeEnvironmentsResponse,
+)
+
+_OPERATION = "DescribeComputeEnvironments"
+
+
+async def create_compute_environment(
+    context: Context, call: Call, request: CreateComputeEnvironmentRequest
+) -> CreateComputeEnvironmentResponse:
+    new = environments.admit(request, call.region, context.mint(), call.now_ms)
+    await context.intake.create_environment(new)
+    return CreateComputeEnvironmentResponse(
+        computeEnvironmentName=new.name, computeEnvironmentArn=call.arns.environment(new.name)
+    )
+
+
+async def describe_compute_environments(
+    context: Context, call: Call, request: DescribeComputeEnvironmentsRequest
+) -> DescribeComputeEnvironmentsResponse:
+    answer = DescribeComputeEnvironmentsResponse()
+    if request.computeEnvironments:
+        paging.check_names(request.computeEnvironments, "computeEnvironments", {"maxResults": request.maxResults})
+        rows = [
+            row
+            for given in dict.fromkeys(request.computeEnvironments)
+            if (row := find_environment(context, call, given)) is not None
+        ]
+    else:
+        limit = paging.limit(request.maxResults)
+        after = paging.position(request.nextToken, _OPERATION, call.region, paging.Number) or 0
+        rows = context.reader.environments(call.region, after, limit + 1)
+        if len(rows) > limit:
+            rows = rows[:limit]
+            answer.nextToken = paging.token(_OPERATION, call.region, rows[-1].id)
+    answer.computeEnvironments = [_detail(row, call.arns, context.vcpus) for row in rows]
+    return answer
+
+
+def find_environment(context: Context, call: Call, given: str) -> EnvironmentRow | None:
+    """The environment with this name or ARN."""
+    name = call.arns.environment_name(given)
+    return None if name is None else context.reader.environment(call.region, name)
+
+
+def resource_type(row: EnvironmentRow) -> str:
+    """EC2, SPOT, FARGATE or FARGATE_SPOT; the machine as one container instance counts as EC2."""
+    return (row.body.get("computeResources") or {}).get("type", "EC2") if row.kind == "MANAGED" else "EC2"
+
+
+def _detail(row: EnvironmentRow, arns: Arns, vcpus: int) -> ComputeEnvironmentDetail:
+    """Clients read `computeResources.type` and `ecsClusterArn` of any environment, so both are always there."""
+    detail = ComputeEnvironmentDetail(
+        computeEnvironmentName=row.name,
+        computeEnvironmentArn=arns.environment(row.name),
+        ecsClusterArn=arns.cluster(row.name, row.uuid),
+        tags=row.body.get("tags") or {},
+        type=row.kind,
+        state="ENABLED" if row.enabled else "DISABLED",
+        status="VALID",
+        statusReason="ComputeEnvironment Healthy",
+        computeResources=_described_resources(row.body.get("computeResources"), vcpus),
+        serviceRole=arns.role(row.body["serviceRole"]),
+        containerOrchestrationType="ECS",
+        uuid=row.uuid,
+    )
+    for member in ("unmanagedvCpus", "context", "ecsSettings"):
+        if member in row.body:
+            setattr(detail, member, row.body[member])
+    return detail
+
+
+def _described_resources(given: dict[str, Any] | None, vcpus: int) -> dict[str, Any]:
+    """What was given, as it was given; else the machine as one container instance."""
+    if given:
+        return given
+    return {"type": "EC2", "minvCpus": 0, "maxvCpus": vcpus, "instanceTypes": [], "subnets": [], "securityGroupIds": []}

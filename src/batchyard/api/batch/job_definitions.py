@@ -1,0 +1,102 @@
+"""RegisterJobDefinition and DescribeJobDefinitions (reference "Job definitions")."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import UNSET
+
+from batchyard.admission import job_definitions
+from batchyard.api import paging
+from batchyard.api.arns import Arns
+from batchyard.api.context import Call, Context
+from batchyard.errors import ClientError
+from batchyard.ports import DefinitionRow
+from batchyard.wire.shapes import (
+    DescribeJobDefinitionsRequest,
+    DescribeJobDefinitionsResponse,
+    JobDefinition,
+    RegisterJobDefinitionRequest,
+    RegisterJobDefinitionResponse,
+)
+
+_OPERATION = "DescribeJobDefinitions"
+_STATUSES = {"ACTIVE": True, "INACTIVE": False}
+
+# Lists that the service shows as [] where none was given (reference "Stored defaults in Describe answers").
+EMPTY_LISTS = ("command", "volumes", "environment", "mountPoints", "ulimits", "resourceRequirements", "secrets")
+
+
+async def register_job_definition(
+    context: Context, call: Call, request: RegisterJobDefinitionRequest
+) -> RegisterJobDefinitionResponse:
+    new = job_definitions.admit(request, call.region, call.now_ms, len(call.body))
+    revision = await context.intake.register_definition(new)
+    return RegisterJobDefinitionResponse(
+        jobDefinitionName=new.name, jobDefinitionArn=call.arns.definition(new.name, revision), revision=revision
+    )
+
+
+async def describe_job_definitions(
+    context: Context, call: Call, request: DescribeJobDefinitionsRequest
+) -> DescribeJobDefinitionsResponse:
+    if request.jobDefinitions:
+        others = {name: getattr(request, name) for name in ("maxResults", "nextToken", "jobDefinitionName", "status")}
+        paging.check_names(request.jobDefinitions, "jobDefinitions", others)
+        rows = _named(context, call, request.jobDefinitions)
+        return DescribeJobDefinitionsResponse(jobDefinitions=[_detail(row, call.arns) for row in rows])
+    name = request.jobDefinitionName or None
+    about = f"{call.region} {name} {request.status or None}"
+    limit = paging.limit(request.maxResults)
+    after = paging.position(request.nextToken, _OPERATION, about, tuple[str, paging.Number])
+    rows = context.reader.definitions(call.region, name, _active(request.status), after, limit + 1)
+    answer = DescribeJobDefinitionsResponse(jobDefinitions=[_detail(row, call.arns) for row in rows[:limit]])
+    if len(rows) > limit:
+        last = rows[limit - 1]
+        answer.nextToken = paging.token(_OPERATION, about, (last.name, last.revision))
+    return answer
+
+
+def with_empty_lists(container: dict[str, Any]) -> dict[str, Any]:
+    """The container as answers show it: what was given, as given, and [] for lists that were not."""
+    return container | {name: [] for name in EMPTY_LISTS if name not in container}
+
+
+def _named(context: Context, call: Call, given: list[str]) -> list[DefinitionRow]:
+    """Definitions by NAME:REVISION or ARN; a bare name brings all revisions; what is unknown is left out."""
+    found: dict[int, DefinitionRow] = {}
+    for text in given:
+        try:
+            named = call.arns.definition_name(text)
+        except ClientError:
+            continue  # no definition can have such a name
+        if named is None:
+            continue
+        if named.revision is None:
+            rows = context.reader.definitions(call.region, named.name, None, None, paging.PAGE_MAX)
+        else:
+            row = context.reader.definition(call.region, *named)
+            rows = [] if row is None else [row]
+        found.update((row.id, row) for row in rows)
+    return list(found.values())[: paging.PAGE_MAX]
+
+
+def _active(status: Any) -> bool | None:
+    if status is UNSET or status == "":
+        return None
+    if status not in _STATUSES:
+        raise ClientError(f"status {status!r} is not valid.", "Use ACTIVE or INACTIVE, or leave it out for both.")
+    return _STATUSES[status]
+
+
+def _detail(row: DefinitionRow, arns: Arns) -> JobDefinition:
+    body = dict(row.body)
+    body["containerProperties"] = with_empty_lists(body["containerProperties"])
+    return JobDefinition(
+        jobDefinitionName=row.name,
+        jobDefinitionArn=arns.definition(row.name, row.revision),
+        revision=row.revision,
+        status="ACTIVE" if row.active else "INACTIVE",
+        containerOrchestrationType="ECS",
+        **({"parameters": {}, "tags": {}} | body),
+    )

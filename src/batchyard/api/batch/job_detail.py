@@ -1,0 +1,157 @@
+"""A stored job as DescribeJobs and ListJobs show it (reference "Job life cycle" and "What real clients call").
+
+Clients judge a job by these members, so each appears exactly when AWS shows it: `stoppedAt` only with a terminal
+status, `startedAt` only after a start, `attempts` only of ended attempts, `logStreamName` from RUNNING on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from batchyard.api.batch.job_definitions import with_empty_lists
+from batchyard.api.context import Call, Context
+from batchyard.model import ids, states
+from batchyard.model.jobs import CANCEL, N_TO_N, SEQUENTIAL, TERMINATE
+from batchyard.ports import AttemptRow, JobRow
+from batchyard.wire.shapes import (
+    ArrayPropertiesDetail,
+    ArrayPropertiesSummary,
+    AttemptDetail,
+    ContainerSummary,
+    JobDependency,
+    JobDetail,
+    JobSummary,
+)
+
+_DEPENDENCY_TYPES = {N_TO_N: "N_TO_N", SEQUENTIAL: "SEQUENTIAL"}
+_FROM_BODY = ("timeout", "schedulingPriority", "consumableResourceProperties")
+
+
+def detail(context: Context, call: Call, row: JobRow) -> JobDetail:
+    """The whole of it; `row` must hold its body."""
+    body = row.body
+    attempts = context.reader.attempts(row.seq, row.index) if row.attempts else []
+    shown = JobDetail(
+        jobArn=call.arns.job(_job_id(row)),
+        jobName=row.name,
+        jobId=_job_id(row),
+        jobQueue=call.arns.queue(context.names.queue(row.queue)),
+        status=states.NAMES[row.status],
+        attempts=[_attempt(context, call, row, attempt) for attempt in attempts if attempt.stopped_ms is not None],
+        createdAt=row.created_ms,
+        retryStrategy={"evaluateOnExit": []} | body["retryStrategy"],
+        dependsOn=[_dependency(job_id, kind) for job_id, kind in row.depends_on],
+        jobDefinition=call.arns.definition(*context.names.definition(row.definition)),
+        parameters=body["parameters"],
+        container=_container(context, call, row, attempts),
+        tags=body["tags"],
+        propagateTags=body["propagateTags"],
+        platformCapabilities=body["platformCapabilities"],
+        eksAttempts=[],
+        isCancelled=row.stop_kind == CANCEL,
+        isTerminated=row.stop_kind == TERMINATE,
+    )
+    _show_times(shown, row)
+    for member in _FROM_BODY:
+        if member in body:
+            setattr(shown, member, body[member])
+    if row.index != ids.WHOLE:
+        shown.arrayProperties = ArrayPropertiesDetail(index=row.index)
+    elif row.size:
+        shown.arrayProperties = _array(context, call, row)
+    return shown
+
+
+def summary(context: Context, call: Call, row: JobRow) -> JobSummary:
+    """One line of a list; `row` may lack its body."""
+    shown = JobSummary(
+        jobArn=call.arns.job(_job_id(row)),
+        jobId=_job_id(row),
+        jobName=row.name,
+        createdAt=row.created_ms,
+        status=states.NAMES[row.status],
+        jobDefinition=call.arns.definition(*context.names.definition(row.definition)),
+        isCancelled=row.stop_kind == CANCEL,
+        isTerminated=row.stop_kind == TERMINATE,
+    )
+    _show_times(shown, row)
+    if row.index != ids.WHOLE:
+        shown.arrayProperties = ArrayPropertiesSummary(index=row.index)
+    elif row.size:
+        shown.arrayProperties = ArrayPropertiesSummary(size=row.size)
+    if row.attempts and row.status in states.TERMINAL:
+        shown.container = ContainerSummary(**_ending(context.reader.attempts(row.seq, row.index)[-1]))
+    return shown
+
+
+def _job_id(row: JobRow) -> str:
+    return ids.job_id(row.uuid, row.index)
+
+
+def _show_times(shown: JobDetail | JobSummary, row: JobRow) -> None:
+    if row.status_reason is not None:
+        shown.statusReason = row.status_reason
+    if row.started_ms is not None:
+        shown.startedAt = row.started_ms
+    if row.status in states.TERMINAL and row.stopped_ms is not None:
+        shown.stoppedAt = row.stopped_ms
+
+
+def _dependency(job_id: str | None, kind: int) -> JobDependency:
+    shown = JobDependency()
+    if job_id is not None:
+        shown.jobId = job_id
+    if kind in _DEPENDENCY_TYPES:
+        shown.type = _DEPENDENCY_TYPES[kind]
+    return shown
+
+
+def _array(context: Context, call: Call, row: JobRow) -> ArrayPropertiesDetail:
+    """All seven states are named, with 0 where no child is."""
+    counts = context.reader.child_counts(row.seq)
+    return ArrayPropertiesDetail(
+        size=row.size,
+        statusSummary=dict(zip(states.NAMES, counts, strict=True)),
+        statusSummaryLastUpdatedAt=call.now_ms,
+    )
+
+
+def _container(context: Context, call: Call, row: JobRow, attempts: list[AttemptRow]) -> dict[str, Any]:
+    """The merged container, with what the latest attempt adds; after a retry the last ending stays visible."""
+    container = with_empty_lists(row.body["container"])
+    container["networkInterfaces"] = []
+    if attempts:
+        container |= _place(context, call, row, attempts[-1]) | _ending(attempts[-1])
+    return container
+
+
+def _attempt(context: Context, call: Call, row: JobRow, attempt: AttemptRow) -> AttemptDetail:
+    container = _place(context, call, row, attempt) | _ending(attempt) | {"networkInterfaces": []}
+    shown = AttemptDetail(container=container, stoppedAt=attempt.stopped_ms, taskProperties=[])
+    if attempt.started_ms is not None:
+        shown.startedAt = attempt.started_ms
+    if attempt.status_reason is not None:
+        shown.statusReason = attempt.status_reason
+    return shown
+
+
+def _place(context: Context, call: Call, row: JobRow, attempt: AttemptRow) -> dict[str, str]:
+    """Where an attempt runs or ran: task, machine, and from its start on the log."""
+    environment, uuid = context.names.environment(attempt.environment)
+    attempt_id = ids.attempt_id(row.uuid, row.index, attempt.number)
+    place = {
+        "taskArn": call.arns.task(environment, uuid, ids.task_id(attempt_id)),
+        "containerInstanceArn": call.arns.container_instance(environment, uuid, ids.container_instance_id(uuid)),
+    }
+    if attempt.started_ms is not None or attempt.stopped_ms is not None:
+        place["logStreamName"] = ids.log_stream(context.names.definition(row.definition)[0], attempt_id)
+    return place
+
+
+def _ending(attempt: AttemptRow) -> dict[str, Any]:
+    ending: dict[str, Any] = {}
+    if attempt.exit_code is not None:
+        ending["exitCode"] = attempt.exit_code
+    if attempt.reason is not None:
+        ending["reason"] = attempt.reason
+    return ending

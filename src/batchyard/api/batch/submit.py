@@ -1,0 +1,65 @@
+"""SubmitJob: the busiest path, and the one where being answered means being on disk (reference "SubmitJob")."""
+
+from __future__ import annotations
+
+import hashlib
+
+from batchyard.admission import jobs
+from batchyard.api.batch.job_queues import find_queue
+from batchyard.api.context import Call, Context
+from batchyard.errors import ClientError
+from batchyard.ports import DefinitionRow
+from batchyard.wire.shapes import SubmitJobRequest, SubmitJobResponse
+
+INVOCATION_ID = "amz-sdk-invocation-id"
+
+
+async def submit_job(context: Context, call: Call, request: SubmitJobRequest) -> SubmitJobResponse:
+    queue = find_queue(context, call, request.jobQueue)
+    if queue is None:
+        raise ClientError(f"JobQueue {request.jobQueue} not found.")
+    row = _definition(context, call, request.jobDefinition)
+    submission = jobs.Submission(
+        uuid=context.mint(),
+        region=call.region,
+        now_ms=call.now_ms,
+        queue=queue.id,
+        queue_name=queue.name,
+        queue_enabled=queue.enabled,
+        queue_type=queue.body["jobQueueType"],
+        definition=row.id,
+        payload_bytes=len(call.body),
+        gpus=context.settings.gpus,
+        idempotency=idempotency(call),
+    )
+    job = jobs.admit(request, context.names.compiled(row), submission)
+    uuid = await context.intake.submit(job)
+    return SubmitJobResponse(jobArn=call.arns.job(uuid), jobName=job.name, jobId=uuid)
+
+
+def idempotency(call: Call) -> bytes | None:
+    """What makes a repeated submission the same one: SDKs send one invocation id with all tries of a call.
+
+    None, and so never deduplicated, for callers that send no id.
+    """
+    invocation = call.headers.get(INVOCATION_ID)
+    if not invocation:
+        return None
+    digest = hashlib.blake2b(digest_size=16, person=b"batchyard-submit")
+    for part in (call.key_id.encode(), invocation.encode(), call.body):
+        digest.update(len(part).to_bytes(4))
+        digest.update(part)
+    return digest.digest()
+
+
+def _definition(context: Context, call: Call, given: str) -> DefinitionRow:
+    """The definition that a submission names: its newest active revision, or the named one if it is active."""
+    named = call.arns.definition_name(given)
+    if named is None:
+        raise ClientError(f"JobDefinition {given} not found.")
+    row = context.reader.definition(call.region, *named)
+    if row is not None and row.active:
+        return row
+    if named.revision is None:
+        raise ClientError(f"JobDefinition name {named.name} does not exist or is not in ACTIVE status")
+    raise ClientError(f"JobDefinition {call.arns.definition(named.name, named.revision)} is not in ACTIVE status")

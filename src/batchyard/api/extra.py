@@ -1,0 +1,71 @@
+"""Our own routes under /x/: what AWS has no words for.
+
+`GET /x/health` is the only call that is not signed. `GET /x/jobs/ID` is the job as DescribeJobs shows it, with what
+it asked for and did not get (`notices`) and, attempt by attempt, what was used and where it lies (`runs`).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+import batchyard
+from batchyard.api.batch import job_detail
+from batchyard.api.batch.jobs import find_job
+from batchyard.api.context import Call, Context
+from batchyard.errors import ClientError, UnknownOperation
+from batchyard.model import ids
+from batchyard.ports import AttemptRow, JobRow
+
+HEALTH = "/x/health"
+_JOB = re.compile(r"/x/jobs/([^/]+)")
+
+
+def health() -> bytes:
+    return msgspec.json.encode({"status": "ok", "version": batchyard.__version__})
+
+
+def answer(context: Context, call: Call, method: str, raw_path: str) -> bytes:
+    """The body of the answer to a signed request; UnknownOperation if there is no such route."""
+    job = _JOB.fullmatch(raw_path)
+    if job is None or method != "GET":
+        raise UnknownOperation(f"There is no {method} {raw_path}.", "There are GET /x/health and GET /x/jobs/ID.")
+    return msgspec.json.encode(_job(context, call, unquote(job[1])))
+
+
+def _job(context: Context, call: Call, given: str) -> dict[str, Any]:
+    row = find_job(context, call, given)
+    if row is None:
+        raise ClientError(f"Job {given} does not exist in region {call.region}.", "Find its id with ListJobs.")
+    attempts = context.reader.attempts(row.seq, row.index) if row.attempts else []
+    return msgspec.to_builtins(job_detail.detail(context, call, row)) | {
+        "notices": row.body["notices"],
+        "runs": [_run(context, row, attempt) for attempt in attempts],
+    }
+
+
+def _run(context: Context, row: JobRow, attempt: AttemptRow) -> dict[str, Any]:
+    """What an attempt, also one that still runs, used and where it lies; null is not known (yet)."""
+    attempt_id = ids.attempt_id(row.uuid, row.index, attempt.number)
+    day = datetime.fromtimestamp(attempt.opened_ms / 1000, UTC).strftime("%Y-%m-%d")
+    data = context.settings.data_path
+    return {
+        "attempt": attempt_id,
+        "number": attempt.number,
+        "environment": context.names.environment(attempt.environment)[0],
+        "instance": attempt.instance,
+        "openedAt": attempt.opened_ms,
+        "startedAt": attempt.started_ms,
+        "stoppedAt": attempt.stopped_ms,
+        "exitCode": attempt.exit_code,
+        "reason": attempt.reason,
+        "statusReason": attempt.status_reason,
+        "peakMemoryBytes": attempt.peak_memory_bytes,
+        "cpuSeconds": None if attempt.cpu_ms is None else attempt.cpu_ms / 1000,
+        "workDirectory": str(data / "work" / attempt_id),
+        "logFile": str(data / "logs" / day / f"{attempt_id}.log"),
+    }

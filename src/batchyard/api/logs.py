@@ -1,0 +1,129 @@
+"""CloudWatch Logs: GetLogEvents over the logs of attempts (reference "Logs and metrics" and traps T14, T15).
+
+A stream is an attempt's log, an event is a line, and a position is a byte offset in it, so tokens survive a restart:
+`f/OFFSET` reads on from there, `b/OFFSET` reads what lies before.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from msgspec import UNSET, UnsetType
+
+from batchyard.api.context import Call, Context
+from batchyard.errors import InvalidParameter, ResourceNotFound
+from batchyard.model import ids
+from batchyard.ports import LogEvent, StreamRow
+from batchyard.wire.shapes import GetLogEventsRequest, GetLogEventsResponse, OutputLogEvent
+
+GROUP = "/aws/batch/job"
+EVENTS_MAX = 10_000
+BYTES_MAX = 1 << 20
+PAGES_MAX = 8  # pages searched by one call for events within its times
+
+_TOKEN = re.compile(r"([fb])/([0-9]{1,18})")
+_GROUP_ARN = re.compile(r"arn:aws:logs:[a-z0-9-]+:[0-9]{12}:log-group:(.+?)(?::\*)?")
+
+
+class Window(NamedTuple):
+    """A stretch of the log and the events in it that were asked for."""
+
+    lo: int
+    hi: int
+    events: list[LogEvent]
+
+
+async def get_log_events(context: Context, call: Call, request: GetLogEventsRequest) -> GetLogEventsResponse:
+    """A page of a stream, oldest event first. At either end the token given comes back, and clients stop there."""
+    stream = _stream(context, call, request)
+    size = context.logs.size(stream.attempt, stream.opened_ms)
+    if size is None:
+        raise ResourceNotFound("The specified log stream does not exist.")
+    forward, offset = _start(request, size)
+    read = _forward if forward else _backward
+    window = read(context, stream, offset, request)
+    return GetLogEventsResponse(
+        events=[
+            OutputLogEvent(timestamp=event.timestamp_ms, message=event.message, ingestionTime=event.timestamp_ms)
+            for event in window.events
+        ],
+        nextForwardToken=f"f/{window.hi}",
+        nextBackwardToken=f"b/{window.lo}",
+    )
+
+
+OPERATIONS = {"GetLogEvents": get_log_events}
+
+
+def _stream(context: Context, call: Call, request: GetLogEventsRequest) -> StreamRow:
+    """The attempt whose log is asked for."""
+    if _group(request.logGroupName, request.logGroupIdentifier) != GROUP:
+        raise ResourceNotFound("The specified log group does not exist.")
+    row = context.reader.stream(request.logStreamName.rpartition("/")[2])
+    if row is None or ids.log_stream(row.definition_name, row.attempt) != request.logStreamName:
+        raise ResourceNotFound("The specified log stream does not exist.")
+    return row
+
+
+def _group(name: str | UnsetType, identifier: str | UnsetType) -> str:
+    if (name is UNSET) == (identifier is UNSET):
+        raise InvalidParameter("Give exactly one of logGroupName and logGroupIdentifier.")
+    if name is not UNSET:
+        return name
+    arn = _GROUP_ARN.fullmatch(identifier)
+    return arn[1] if arn else identifier
+
+
+def _start(request: GetLogEventsRequest, size: int) -> tuple[bool, int]:
+    """Which way to read, and from which byte."""
+    if not request.nextToken:
+        return (True, 0) if request.startFromHead else (False, size)
+    token = _TOKEN.fullmatch(request.nextToken)
+    if token is None:
+        raise InvalidParameter("The specified nextToken is invalid.")
+    return token[1] == "f", min(int(token[2]), size)
+
+
+def _limit(request: GetLogEventsRequest) -> int:
+    return EVENTS_MAX if request.limit is UNSET else request.limit
+
+
+def _within(event: LogEvent, request: GetLogEventsRequest) -> bool:
+    """startTime belongs to the range, endTime does not."""
+    if request.startTime is not UNSET and event.timestamp_ms < request.startTime:
+        return False
+    return request.endTime is UNSET or event.timestamp_ms < request.endTime
+
+
+def _forward(context: Context, stream: StreamRow, offset: int, request: GetLogEventsRequest) -> Window:
+    lo = hi = offset
+    for _ in range(PAGES_MAX):
+        page = context.logs.read_forward(
+            stream.attempt, stream.opened_ms, hi, _limit(request), BYTES_MAX, stream.closed
+        )
+        if not page:
+            break
+        hi = page[-1].end
+        events = [event for event in page if _within(event, request)]
+        if events:
+            return Window(lo, hi, events)
+    return Window(lo, hi, [])
+
+
+def _backward(context: Context, stream: StreamRow, offset: int, request: GetLogEventsRequest) -> Window:
+    lo, hi = offset, None
+    for _ in range(PAGES_MAX):
+        page = context.logs.read_backward(
+            stream.attempt, stream.opened_ms, lo, _limit(request), BYTES_MAX, stream.closed
+        )
+        if not page:
+            lo = 0  # nothing but perhaps a line without its end lies before
+            break
+        lo = page[0].offset
+        if hi is None:
+            hi = page[-1].end  # not `offset`: a line that is still being written is left for later
+        events = [event for event in page if _within(event, request)]
+        if events:
+            return Window(lo, hi, events)
+    return Window(lo, lo if hi is None else hi, [])

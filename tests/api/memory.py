@@ -1,0 +1,184 @@
+"""The store and the logs as a few lists, so that the api can be asked without a file. What the engine would record is
+set by the test, in `states`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from batchyard.errors import ClientError
+from batchyard.model import ids, states
+from batchyard.model.jobs import NewDefinition, NewEnvironment, NewJob, NewQueue, Wish
+from batchyard.ports import AttemptRow, DefinitionRow, EnvironmentRow, JobRow, LogEvent, QueueRow, StreamRow
+
+
+@dataclass
+class Progress:
+    """What became of a job or child."""
+
+    status: int = states.SUBMITTED
+    status_reason: str | None = None
+    started_ms: int | None = None
+    stopped_ms: int | None = None
+    stop_kind: int | None = None
+    attempts: list[AttemptRow] = field(default_factory=list)
+
+
+class MemoryStore:
+    """Intake and Reader at once; a number is the place in a list, from 1."""
+
+    def __init__(self) -> None:
+        self.new_environments: list[NewEnvironment] = []
+        self.new_queues: list[NewQueue] = []
+        self.new_definitions: list[tuple[NewDefinition, int]] = []
+        self.new_jobs: list[NewJob] = []
+        self.wishes: list[Wish] = []
+        self.states: dict[tuple[str, int], Progress] = {}
+        self.inactive: set[int] = set()
+        self.streams: dict[str, StreamRow] = {}
+
+    # -- intake ------------------------------------------------------------------------------------------------
+
+    async def create_environment(self, environment: NewEnvironment) -> int:
+        if self.environment(environment.region, environment.name):
+            raise ClientError("Object already exists")
+        self.new_environments.append(environment)
+        return len(self.new_environments)
+
+    async def create_queue(self, queue: NewQueue) -> int:
+        if self.queue(queue.region, queue.name):
+            raise ClientError("Object already exists")
+        self.new_queues.append(queue)
+        return len(self.new_queues)
+
+    async def register_definition(self, definition: NewDefinition) -> int:
+        same = [d for d, _ in self.new_definitions if (d.region, d.name) == (definition.region, definition.name)]
+        self.new_definitions.append((definition, len(same) + 1))
+        return len(same) + 1
+
+    async def submit(self, job: NewJob) -> str:
+        for known in self.new_jobs:
+            if job.idempotency is not None and known.idempotency == job.idempotency:
+                return known.uuid
+        self.new_jobs.append(job)
+        return job.uuid
+
+    async def wish(self, wish: Wish) -> bool:
+        self.wishes.append(wish)
+        return True
+
+    # -- reader ------------------------------------------------------------------------------------------------
+
+    def environment_by_id(self, number: int) -> EnvironmentRow | None:
+        if not 1 <= number <= len(self.new_environments):
+            return None
+        new = self.new_environments[number - 1]
+        body = msgspec.json.decode(new.body)
+        return EnvironmentRow(number, new.region, new.name, new.uuid, new.kind, new.provider, new.enabled, body)
+
+    def environments(self, region: str, after: int, limit: int) -> list[EnvironmentRow]:
+        rows = [self.environment_by_id(number) for number in range(1, len(self.new_environments) + 1)]
+        return [row for row in rows if row.region == region and row.id > after][:limit]
+
+    def environment(self, region: str, name: str) -> EnvironmentRow | None:
+        return next((row for row in self.environments(region, 0, 10**9) if row.name == name), None)
+
+    def queue_by_id(self, number: int) -> QueueRow | None:
+        if not 1 <= number <= len(self.new_queues):
+            return None
+        new = self.new_queues[number - 1]
+        body = msgspec.json.decode(new.body)
+        return QueueRow(number, new.region, new.name, new.priority, new.enabled, new.environments, body)
+
+    def queues(self, region: str, after: int, limit: int) -> list[QueueRow]:
+        rows = [self.queue_by_id(number) for number in range(1, len(self.new_queues) + 1)]
+        return [row for row in rows if row.region == region and row.id > after][:limit]
+
+    def queue(self, region: str, name: str) -> QueueRow | None:
+        return next((row for row in self.queues(region, 0, 10**9) if row.name == name), None)
+
+    def definition_by_id(self, number: int) -> DefinitionRow | None:
+        if not 1 <= number <= len(self.new_definitions):
+            return None
+        new, revision = self.new_definitions[number - 1]
+        active = number not in self.inactive
+        return DefinitionRow(number, new.region, new.name, revision, active, msgspec.json.decode(new.body))
+
+    def definitions(self, region, name, active, after, limit) -> list[DefinitionRow]:
+        rows = [self.definition_by_id(number) for number in range(1, len(self.new_definitions) + 1)]
+        rows = [row for row in rows if row.region == region and (name is None or row.name == name)]
+        rows = [row for row in rows if active is None or row.active == active]
+        rows.sort(key=lambda row: (row.name, -row.revision))
+        if after is not None:
+            rows = [row for row in rows if (row.name, -row.revision) > (after[0], -after[1])]
+        return rows[:limit]
+
+    def definition(self, region: str, name: str, revision: int | None) -> DefinitionRow | None:
+        rows = self.definitions(region, name, True if revision is None else None, None, 10**9)
+        return next((row for row in rows if revision in (None, row.revision)), None)
+
+    def _row(self, seq: int, index: int) -> JobRow:
+        new = self.new_jobs[seq - 1]
+        progress = self.states.get((new.uuid, index), Progress())
+        named = tuple((up.uuid and ids.job_id(up.uuid, up.index), up.kind) for up in new.upstreams)
+        return JobRow(
+            seq, index, new.uuid, new.region, new.name, new.queue, new.definition, new.created_ms, new.size,
+            progress.status, progress.status_reason, progress.started_ms, progress.stopped_ms, progress.stop_kind,
+            len(progress.attempts), named, msgspec.json.decode(new.body),
+        )  # fmt: skip
+
+    def job(self, region: str, uuid: str, index: int) -> JobRow | None:
+        for seq, new in enumerate(self.new_jobs, 1):
+            if new.uuid == uuid and new.region == region and index < max(new.size, ids.WHOLE + 1):
+                return self._row(seq, index)
+        return None
+
+    def child_counts(self, seq: int) -> list[int]:
+        counts = [0] * len(states.NAMES)
+        for index in range(self.new_jobs[seq - 1].size):
+            counts[self._row(seq, index).status] += 1
+        return counts
+
+    def attempts(self, seq: int, index: int) -> list[AttemptRow]:
+        return self.states[self.new_jobs[seq - 1].uuid, index].attempts
+
+    def list_queue(self, queue: int, status: int, before: int | None, limit: int) -> list[JobRow]:
+        rows = [self._row(seq, ids.WHOLE) for seq in range(len(self.new_jobs), 0, -1)]
+        rows = [row for row in rows if row.queue == queue and row.status == status]
+        return [row._replace(body={}) for row in rows if before is None or row.seq < before][:limit]
+
+    def list_children(self, seq: int, status: int, after: int, limit: int) -> list[JobRow]:
+        rows = [self._row(seq, index) for index in range(self.new_jobs[seq - 1].size)]
+        return [row._replace(body={}) for row in rows if row.index > after and row.status == status][:limit]
+
+    def stream(self, task_id: str) -> StreamRow | None:
+        return self.streams.get(task_id)
+
+
+class MemoryLogs:
+    """Logs as lists of (timestamp, text); the byte after each text is its line end."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, list[tuple[int, str]]] = {}
+        self.unfinished: dict[str, str] = {}  # a last line whose end is not written yet
+
+    def _events(self, attempt: str) -> list[LogEvent]:
+        events, offset = [], 0
+        for timestamp_ms, text in self.lines[attempt]:
+            end = offset + len(text.encode()) + 1
+            events.append(LogEvent(timestamp_ms, text, offset, end))
+            offset = end
+        return events
+
+    def read_forward(self, attempt, opened_ms, offset, limit, max_bytes, closed=True) -> list[LogEvent]:
+        return [event for event in self._events(attempt) if event.offset >= offset][:limit]
+
+    def read_backward(self, attempt, opened_ms, offset, limit, max_bytes, closed=True) -> list[LogEvent]:
+        return [event for event in self._events(attempt) if event.end <= offset][-limit:]
+
+    def size(self, attempt: str, opened_ms: int) -> int | None:
+        if attempt not in self.lines:
+            return None
+        whole = sum(len(text.encode()) + 1 for _, text in self.lines[attempt])
+        return whole + len(self.unfinished.get(attempt, "").encode())
