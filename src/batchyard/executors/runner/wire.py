@@ -1,0 +1,129 @@
+"""How server, runner and slots speak: one JSON object a line over unix stream sockets.
+
+========== =========================================================================================================
+direction  lines (`op` and what comes with it)
+========== =========================================================================================================
+to runner  ``inventory`` · ``start`` (an order, see ``contract.order``) · ``stop`` attempt · ``release`` attempt ·
+           ``quit``
+from it    ``hello`` version, isolation, weaker · ``started`` attempt, at_ms · ``ended`` (the exit record) ·
+           ``lost`` attempt · ``survey`` living
+to slot    ``start`` · ``stop`` · ``quit``, as they came
+from it    ``hello`` attempt, started (with its pidfd) · ``started`` · ``ended`` · ``refused`` attempt
+========== =========================================================================================================
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+VERSION = 1
+SOCKET = "runner.sock"
+RECEIVE_BYTES = 1 << 18
+
+
+class Lines:
+    """One end of a connection: never blocks, gives whole lines, gathers what is sent until `flush`."""
+
+    def __init__(self, connection: socket.socket):
+        connection.setblocking(False)
+        self._socket = connection
+        self._received = bytearray()
+        self._unsent = bytearray()
+        self.open = True
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self, line: bytes) -> None:
+        """Queue a line (without its end)."""
+        self._unsent += line
+        self._unsent += b"\n"
+
+    def flush(self) -> bool:
+        """Send what the other side takes now; True when nothing is left. A broken connection takes everything."""
+        try:
+            while self._unsent:
+                sent = self._socket.send(self._unsent)
+                del self._unsent[:sent]
+        except BlockingIOError:
+            return False
+        except OSError:
+            self._unsent.clear()  # that the other side is gone is found by receive
+        return True
+
+    def receive(self) -> list[bytes]:
+        """All lines that are there. Sets `open` to False when the other side is gone."""
+        try:
+            while True:
+                data = self._socket.recv(RECEIVE_BYTES)
+                self._received += data
+                if not data:
+                    self.open = False
+                if len(data) < RECEIVE_BYTES:
+                    break
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.open = False
+        return self._take()
+
+    def receive_with_descriptor(self) -> tuple[list[bytes], int | None]:
+        """Like `receive`, for a first line that brings an open file with it."""
+        descriptors: list[int] = []
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._socket, RECEIVE_BYTES, 1)
+            self._received += data
+            self.open = bool(data)
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.open = False
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)
+        return self._take(), descriptors[0] if descriptors else None
+
+    def send_with_descriptor(self, line: bytes, descriptor: int) -> None:
+        """Send a first line at once, and an open file with it."""
+        socket.send_fds(self._socket, [line + b"\n"], [descriptor])
+
+    def close(self) -> None:
+        self.open = False
+        self._socket.close()
+
+    def _take(self) -> list[bytes]:
+        if b"\n" not in self._received:
+            return []
+        *lines, rest = bytes(self._received).split(b"\n")
+        self._received = bytearray(rest)
+        return lines
+
+
+def connect(directory: int, name: str) -> socket.socket:
+    """Connect to the socket `name` in an open directory. By descriptor: a socket's own path holds only 107 bytes.
+
+    Raises OSError when nobody listens.
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(f"/proc/self/fd/{directory}/{name}")
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def listen(directory: int, name: str, backlog: int) -> socket.socket:
+    """Listen on the socket `name`, readable and writable by its owner only; replaces one that is left over."""
+    try:
+        os.unlink(name, dir_fd=directory)
+    except FileNotFoundError:
+        pass
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(f"/proc/self/fd/{directory}/{name}")
+    finally:
+        os.umask(before)
+    listener.listen(backlog)
+    return listener
