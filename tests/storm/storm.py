@@ -1,0 +1,291 @@
+"""One storm: a seed decides everything. Callers submit, cancel and terminate; api, engine and connection die.
+
+The api side runs on an event loop that is stopped at any await; the engine side dies before a commit, after it, and
+between two orders. Afterwards the weather calms down, everything runs to its end, and the auditor judges.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import tempfile
+from pathlib import Path
+
+from batchyard.engine.engine import Engine
+from batchyard.errors import ApiError
+from batchyard.model.ids import WHOLE
+from batchyard.model.jobs import (
+    AFTER,
+    CANCEL,
+    N_TO_N,
+    SEQUENTIAL,
+    TERMINATE,
+    AskedUpstream,
+    NewDefinition,
+    NewEnvironment,
+    NewJob,
+    NewQueue,
+    RetryPolicy,
+    Wish,
+)
+from batchyard.model.needs import Needs
+from batchyard.store import sqlite
+from batchyard.store.commits import SqliteCommits
+from batchyard.store.intake import SqliteIntake
+from tests.storm.auditor import Auditor
+from tests.storm.machine import Crash, Machine
+
+REGION = "us-east-1"
+BODY = b'{"container": {"image": "none", "command": ["true"]}, "parameters": {}}'
+
+
+class VirtualClock:
+    def __init__(self) -> None:
+        self.ms = 1_000_000
+
+    def now_ms(self) -> int:
+        return self.ms
+
+
+class InlineLoop(asyncio.SelectorEventLoop):
+    """Runs what would go to a thread in a later step of its own, so that a seed repeats."""
+
+    def run_in_executor(self, executor, call, *arguments):
+        future = self.create_future()
+
+        def step() -> None:
+            try:
+                result = call(*arguments)
+            except BaseException as error:
+                if not future.done():
+                    future.set_exception(error)
+            else:
+                if not future.done():
+                    future.set_result(result)
+
+        self.call_soon(step)
+        return future
+
+    def steps(self, count: int) -> None:
+        for _ in range(count):
+            self.call_soon(self.stop)
+            self.run_forever()
+
+
+class NoBell:
+    def fileno(self) -> int:
+        return -1
+
+    def drain(self) -> bool:
+        return False
+
+
+class CrashingCommits:
+    """The store's engine face; dies at a commit boundary when told to."""
+
+    def __init__(self, data: Path):
+        self.inner = SqliteCommits(data)
+        self.crash: str | None = None
+
+    def commit(self, now_ms, facts) -> None:
+        if self.crash == "before":
+            raise Crash
+        self.inner.commit(now_ms, facts)
+        if self.crash == "after":
+            raise Crash
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+class Storm:
+    def __init__(self, seed: int):
+        self.seed = seed
+        self.rng = rng = random.Random(seed)
+        self.data = Path(
+            tempfile.mkdtemp(prefix=f"storm-{seed}-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
+        )
+        sqlite.migrate(self.data)
+        self.clock = VirtualClock()
+        self.vcpus = rng.randrange(1, 9)
+        self.fault_percent = rng.choice([0, 5, 20, 50, 100])  # share of each fault's full rate
+        self.jobs_wanted = rng.randrange(5, 60)
+        self.crash_rate = rng.choice([0, 0.01, 0.05, 0.15])
+        self.length = rng.randrange(50, 600)  # ticks of bad weather at least
+        self.knobs = (
+            f"seed {seed}: {self.vcpus} vCPUs, {self.jobs_wanted} jobs, faults {self.fault_percent} %, "
+            f"crashes {self.crash_rate}"
+        )
+        room = Needs(self.vcpus * 1000, 8192)
+        self.machine = Machine(rng, self.clock, room, self.fault_percent)
+        self.room = room
+        self.auditor = Auditor(self.data, REGION, self.machine)
+        self.queues: list[int] = []
+        self.crashes = 0
+        self.turns = 0
+        self._open_api()
+        self._open_engine()
+
+    # -- processes ------------------------------------------------------------------------------------------------
+
+    def _open_api(self) -> None:
+        self.loop = InlineLoop()
+        self.intake = SqliteIntake(self.data, self._ring)
+        self.calls: list[asyncio.Task] = []
+
+    def _crash_api(self) -> None:
+        """Stop at whatever await the loop is at; what was not committed is gone."""
+        self.crashes += 1
+        self._abandon_api()
+        self._open_api()
+
+    def _abandon_api(self) -> None:
+        """As a killed process does it: nothing of it takes another step, and its file lock is gone."""
+        self.intake._writer._drop()
+        for call in self.calls:
+            call._log_destroy_pending = False
+            call.get_coro().close()
+        self.loop.close()
+
+    def _open_engine(self) -> None:
+        self.commits = CrashingCommits(self.data)
+        self.engine = Engine(
+            self.commits.load(), self.commits, {"local": self.machine}, {"local": self.room}, self.clock, NoBell()
+        )
+
+    def _crash_engine(self) -> None:
+        self.crashes += 1
+        self.commits.inner.close()
+        self.machine.disconnect()
+        self.machine.crash_on_order = False
+        self._open_engine()
+
+    def _ring(self) -> None:
+        if self.rng.randrange(100) >= self.fault_percent // 4:  # a ring may be lost
+            self.engine.inbox.rung = True
+
+    # -- callers --------------------------------------------------------------------------------------------------
+
+    async def _set_up(self) -> None:
+        intake, rng = self.intake, self.rng
+        environments = []
+        for number in range(rng.randrange(1, 3)):
+            environment = NewEnvironment(REGION, f"e{number}", f"uuid-{number}", "UNMANAGED", "local", True, b"{}", 1)
+            environments.append(await intake.create_environment(environment))
+        for number in range(rng.randrange(1, 4)):
+            order = tuple(rng.sample(environments, len(environments)))
+            queue = NewQueue(REGION, f"q{number}", rng.randrange(3), True, order, b"{}", 1)
+            self.queues.append(await intake.create_queue(queue))
+        await intake.register_definition(NewDefinition(REGION, "d", b"{}", 1))
+        self.definition = max(self.queues) + 1
+
+    async def _submit(self) -> None:
+        job = self._new_job()
+        try:
+            uuid = await self.intake.submit(job)
+        except ApiError:
+            return
+        self.auditor.acknowledged[uuid] = job
+
+    def _new_job(self) -> NewJob:
+        rng = self.rng
+        size = rng.choice([0, 0, 0, 2, 3, 7])
+        known = list(self.auditor.acknowledged.items())[-10:]
+        upstreams = []
+        for uuid, upstream in rng.sample(known, min(len(known), rng.choice([0, 0, 1, 2]))):
+            if size and upstream.size == size and rng.random() < 0.6:
+                upstreams.append(AskedUpstream(uuid, WHOLE, N_TO_N))
+            else:
+                index = rng.randrange(upstream.size) if upstream.size and rng.random() < 0.3 else WHOLE
+                upstreams.append(AskedUpstream(uuid, index, AFTER))
+        if size and rng.random() < 0.15:
+            upstreams.append(AskedUpstream(None, WHOLE, SEQUENTIAL))
+        return NewJob(
+            uuid=f"{rng.getrandbits(32):08x}-0000-4000-8000-{rng.getrandbits(48):012x}",
+            region=REGION,
+            name="job",
+            queue=rng.choice(self.queues),
+            definition=self.definition,
+            created_ms=self.clock.now_ms(),
+            size=size,
+            needs=Needs(rng.randrange(1, self.vcpus + 1) * 1000, rng.randrange(1, 4096)),
+            retry=RetryPolicy(rng.choice([1, 1, 2, 3])),
+            timeout_s=None,
+            upstreams=tuple(upstreams),
+            body=BODY,
+        )
+
+    async def _wish(self) -> None:
+        rng = self.rng
+        uuid, job = rng.choice(list(self.auditor.acknowledged.items()))
+        index = rng.randrange(job.size) if job.size and rng.random() < 0.5 else WHOLE
+        kind, reason = rng.choice([CANCEL, TERMINATE]), f"reason {rng.randrange(1000)}"
+        # Noted before it is acknowledged: a wish that was stored may take effect though its caller heard nothing.
+        self.auditor.wishes.setdefault((uuid, index), []).append((kind, reason))
+        try:
+            await self.intake.wish(Wish(uuid, index, kind, reason, self.clock.now_ms()))
+        except ApiError:
+            pass
+
+    # -- time -----------------------------------------------------------------------------------------------------
+
+    def run(self) -> Storm:
+        try:
+            self.loop.run_until_complete(self._set_up())
+            submitted = 0
+            while submitted < self.jobs_wanted or self.turns < self.length:
+                if submitted < self.jobs_wanted and self.rng.random() < 0.3:
+                    self.calls.append(self.loop.create_task(self._submit()))
+                    submitted += 1
+                if self.auditor.acknowledged and self.rng.random() < 0.08:
+                    self.calls.append(self.loop.create_task(self._wish()))
+                self._tick(stormy=True)
+            self._calm()
+            self.auditor.verdict()
+        except BaseException as error:
+            error.add_note(f"{self.knobs}\nrepeat with: make storm SEEDS={self.seed}:{self.seed + 1}")
+            raise
+        finally:
+            self._close()
+        return self
+
+    def _tick(self, stormy: bool) -> None:
+        rng = self.rng
+        self.clock.ms += rng.randrange(1, 60)
+        self.loop.steps(rng.randrange(0, 4) if stormy else 6)
+        self.calls = [call for call in self.calls if not call.done()]
+        if stormy and rng.random() < self.crash_rate:
+            self._crash_api()
+        self.machine.pass_time()
+        if stormy and rng.random() < self.crash_rate:
+            fault = rng.choice(["before", "after", "order"])
+            self.commits.crash = fault
+            self.machine.crash_on_order = fault == "order"
+        self.turns += 1
+        if self.turns % 20 == 0:
+            self.engine.inbox.rung = True  # as the engine does by itself once a second
+        try:
+            self.engine.turn()
+        except Crash:
+            self._crash_engine()
+
+    def _calm(self) -> None:
+        """No more faults: everything must come to its end within bounded virtual time."""
+        self.machine.fault_percent = self.fault_percent = 0
+        self.commits.crash, self.machine.crash_on_order = None, False
+        quiet = 0
+        for _ in range(20_000):
+            self._tick(stormy=False)
+            busy = self.calls or self.machine.running or self.machine.news or self.engine.scheduler.state.jobs
+            quiet = 0 if busy or self.machine.ended else quiet + 1
+            if quiet > 25:
+                return
+        held = self.engine.scheduler.state.jobs
+        raise AssertionError(f"no end: {len(held)} jobs live, {len(self.machine.running)} run, {self.machine.ended}")
+
+    def _close(self) -> None:
+        self.auditor.close()
+        self.commits.inner.close()
+        self._abandon_api()
+        shutil.rmtree(self.data, ignore_errors=True)
