@@ -267,11 +267,15 @@ class LogEvent(NamedTuple):
 class LogStore(Protocol):
     """Reads attempt logs; lines are events."""
 
-    def read_forward(self, attempt: str, opened_ms: int, offset: int, limit: int, max_bytes: int) -> list[LogEvent]:
-        """Whole lines from `offset` on. A last line without its end is returned only when the attempt is closed."""
+    def read_forward(
+        self, attempt: str, opened_ms: int, offset: int, limit: int, max_bytes: int, closed: bool
+    ) -> list[LogEvent]:
+        """Whole lines from `offset` on. A last line without its end is returned only if the attempt is `closed`."""
 
-    def read_backward(self, attempt: str, opened_ms: int, offset: int, limit: int, max_bytes: int) -> list[LogEvent]:
-        """The last lines that end at or before `offset`, oldest first."""
+    def read_backward(
+        self, attempt: str, opened_ms: int, offset: int, limit: int, max_bytes: int, closed: bool
+    ) -> list[LogEvent]:
+        """The last lines that end at or before `offset`, oldest first; of an unfinished last line as above."""
 
     def size(self, attempt: str, opened_ms: int) -> int | None:
         """Bytes written so far; None if there is no log."""

@@ -37,7 +37,7 @@ class JobAdded(NamedTuple):
 
 
 class JobMoved(NamedTuple):
-    """A job went to another state without an attempt; `status_reason` None leaves the old text."""
+    """A job went to another state without an attempt; `status_reason` None clears the text."""
 
     job: int
     index: int

@@ -129,7 +129,7 @@ def furnish(kind: str) -> list[str]:
     except OSError:
         weaker.append("jobs see the process list of the machine")
     if kind == NAMESPACES:
-        for path in ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/sys", "/sys/fs/cgroup"):
+        for path in ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/sys"):
             _read_only(path)
         try:
             _furnish_dev()

@@ -1,218 +1,213 @@
-"""A slot: the init of its own namespaces, running one job after another; it outlives the runner.
-
-It listens on a socket of its own in ``runner/slots``, so that a new runner can adopt it. Busy, it finishes its job and
-writes the exit record whether anybody listens or not; idle without a runner it ends after ORPHAN_S.
-"""
+"""A slot: runs one job at a time, writes its exit record, then says so. Outlives the runner that forked it."""
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import resource
 import select
 import signal
 import socket
-import sys
-import time
-from pathlib import Path
+from typing import NamedTuple, NoReturn
 
-import setproctitle
+from setproctitle import setproctitle
 
-from batchyard.executors.runner import isolation, records
-from batchyard.executors.runner.job import Job
-from batchyard.executors.runner.lines import Lines, encode
-from batchyard.executors.runner.places import Places
+from batchyard.executors.runner import sandbox
+from batchyard.executors.runner.job import Claimed, Job, Room, boot_s
+from batchyard.executors.runner.wire import Lines
 
-ORPHAN_S = 15.0
+TICK_MS = 100
+RECORD_RETRY_MS = 1000
+ORPHAN_S = 15.0  # how long an idle slot waits for a new runner
 
-
-class Slot:
-    """Runs in its own process; `run` returns when the slot is to end."""
-
-    def __init__(self, places: Places, listener: socket.socket, own_namespace: bool):
-        self._places = places
-        self._listener = listener
-        self._own_namespace = own_namespace
-        self._runner: Lines | None = None
-        self._job: Job | None = None
-        self._alone_since = time.monotonic()
-        self._dirty = False
-
-    def run(self) -> None:
-        poll = select.poll()
-        poll.register(self._listener, select.POLLIN)
-        while True:
-            wait_s = self._job.wait_s() if self._job else ORPHAN_S if self._runner is None else None
-            poll_job = self._job.descriptor if self._job else -1
-            if poll_job >= 0:
-                poll.register(poll_job, select.POLLIN)
-            ready = poll.poll(None if wait_s is None else wait_s * 1000)
-            if poll_job >= 0:
-                poll.unregister(poll_job)
-            for descriptor, _ in ready:
-                if descriptor == self._listener.fileno():
-                    self._accept(poll)
-                elif self._runner is not None and descriptor == self._runner.fileno():
-                    self._hear(poll)
-                elif self._job is not None and descriptor == self._job.descriptor:
-                    self._main_ended()
-            if self._job is not None:
-                self._job.tick() if not ready else None
-                self._reap()
-            if self._over():
-                return
-
-    def _over(self) -> bool:
-        if self._job is not None:
-            return False
-        if self._dirty:
-            return True
-        return self._runner is None and time.monotonic() - self._alone_since >= ORPHAN_S
-
-    # -- the runner -----------------------------------------------------------------------------------------------
-
-    def _accept(self, poll: select.poll) -> None:
-        """A runner connects: the newest one counts. It is told what we do."""
-        sock, _ = self._listener.accept()
-        if self._runner is not None:
-            poll.unregister(self._runner)
-            self._runner.close()
-        self._runner = Lines(sock)
-        poll.register(self._runner, select.POLLIN)
-        job = self._job
-        self._tell({"event": "slot", "attempt": job.attempt if job else None, "at_ms": job.started_ms if job else None})
-
-    def _hear(self, poll: select.poll) -> None:
-        assert self._runner is not None
-        for line in self._runner.take():
-            message = json.loads(line)
-            if message["op"] == "start":
-                self._start(message)
-            elif message["op"] == "stop" and self._job is not None and self._job.attempt == message["attempt"]:
-                self._job.stop()
-            elif message["op"] == "leave" and self._job is None:
-                self._dirty = True
-        if self._runner.closed:
-            poll.unregister(self._runner)
-            self._runner.close()
-            self._runner, self._alone_since = None, time.monotonic()
-
-    def _tell(self, message: dict) -> None:
-        if self._runner is not None:
-            self._runner.put(encode(message))
-            self._runner.flush()
-
-    # -- jobs -----------------------------------------------------------------------------------------------------
-
-    def _start(self, order: dict) -> None:
-        attempt = order["attempt"]
-        if self._job is not None or not records.claim(self._places.exits, attempt):
-            self._tell({"event": "refused", "attempt": attempt})
-            return
-        self._job = Job(self._places, order)
-        if self._job.start():
-            self._tell({"event": "began", "attempt": attempt, "at_ms": self._job.started_ms})
-        else:
-            self._finish(None, None, 0)
-
-    def _main_ended(self) -> None:
-        assert self._job is not None
-        _, status, usage = os.wait4(self._job.pid, 0)
-        self._finish(status, usage, self._kill_leftovers())
-
-    def _finish(self, status, usage, survivors: int) -> None:
-        assert self._job is not None
-        record = self._job.finish(status, usage, survivors)
-        self._job = None
-        self._dirty = self._dirty or not self._clean()
-        self._tell({"event": "ended", "record": record, "leaves": self._dirty})
-
-    def _reap(self) -> None:
-        """Orphans of the job become our children; collect those that have ended, never the main process."""
-        while self._job is not None:
-            try:
-                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            except ChildProcessError:
-                return
-            if found is None or found.si_pid == self._job.pid:
-                return
-            os.waitpid(found.si_pid, 0)
-
-    def _kill_leftovers(self) -> int:
-        """Kill whatever the job left behind and see it gone; how many there were."""
-        killed = 0
-        while True:
-            if self._own_namespace:
-                assert os.getpid() == 1, "kill(-1) anywhere but in a namespace of our own would kill the user's session"
-                try:
-                    os.kill(-1, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            else:
-                _kill_descendants(os.getpid())
-            try:
-                os.waitpid(-1, 0)
-                killed += 1
-            except ChildProcessError:
-                return killed
-
-    def _clean(self) -> bool:
-        """Whether the slot may run another job: nothing of this one is left in shared memory or IPC."""
-        if not self._own_namespace:
-            return True
-        if os.listdir("/dev/shm"):
-            return False
-        return all(Path(f"/proc/sysvipc/{kind}").read_bytes().count(b"\n") <= 1 for kind in ("shm", "sem", "msg"))
+_LISTENER = 3  # our descriptor of the listening socket
 
 
-def _kill_descendants(root: int) -> None:
-    """Without a namespace: every process below `root`, found by walking the children the kernel lists."""
-    for task in Path(f"/proc/{root}/task").iterdir():
-        try:
-            children = (task / "children").read_text().split()
-        except OSError:
-            continue
-        for child in map(int, children):
-            _kill_descendants(child)
-            try:
-                os.kill(child, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
+class Place(NamedTuple):
+    """Where slots live and what they hide; the same for all slots of a runner."""
+
+    data: str
+    isolation: str  # one of sandbox.KINDS
+    hidden: tuple[str, ...]
+    soft_files: int  # the limit of open files that jobs start with
 
 
-def main(data: Path, name: str, level: str, ready: int) -> None:
-    """Become a slot: called in a fresh child of the runner that is already in its namespaces. Never returns.
-
-    `ready` is closed once the slot listens.
-    """
+def begin(name: str, listener: socket.socket, place: Place, identity: sandbox.Identity) -> NoReturn:
+    """In a child forked by the runner: become a slot and serve until it is over; never returns."""
     try:
-        setproctitle.setproctitle("batchyard slot")
-        own = level != isolation.SESSION
-        if own:
-            isolation.make_mounts_private()
-            isolation.mount_proc()
+        gc.disable()  # the runner's objects still name descriptors that are no longer theirs
+        os.dup2(listener.fileno(), _LISTENER, inheritable=False)
+        os.closerange(_LISTENER + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        if place.isolation == sandbox.SESSION:
+            os.setsid()
+            sandbox.adopt_orphans()
         else:
-            isolation.adopt_orphans()
-        places = Places(data, hidden=own)
-        listener = _listen(data, name)
-        if own:
-            places.hide()
-            isolation.mount_shared_memory()
-        isolation.drop_capabilities()
-        isolation.hide_memory()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        os.umask(0o022)
-        os.close(ready)
-        Slot(places, listener, own).run()
+            sandbox.separate(place.isolation)
+            if os.fork():
+                os._exit(0)
+            os.setsid()
+        setproctitle(f"batchyard slot {place.data}")
+        Slot(furnished_room(name, place, identity)).serve()
     except BaseException as error:
-        print(f"slot {name} ends: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        os.write(2, f"batchyard slot {name}: {type(error).__name__}: {error}\n".encode())
+        os._exit(1)
     os._exit(0)
 
 
-def _listen(data: Path, name: str) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    directory = os.open(data / "runner" / "slots", os.O_PATH)
-    listener.bind(f"/proc/self/fd/{directory}/{name}.sock")
-    os.close(directory)
-    listener.listen(4)
-    return listener
+def furnished_room(name: str, place: Place, identity: sandbox.Identity) -> Room:
+    """Open what the slot needs, hide the rest, give up what jobs must not have."""
+    directories = [
+        os.open(os.path.join(place.data, path), os.O_RDONLY | os.O_DIRECTORY)
+        for path in ("runner/exits", "logs", "work")
+    ]
+    isolated = place.isolation != sandbox.SESSION
+    if isolated:
+        sandbox.furnish(place.isolation)
+        sandbox.cover(place.data, place.hidden)
+    if os.geteuid() == 0:
+        sandbox.drop_capabilities()
+        sandbox.become(identity)
+    sandbox.hide_memory()
+    os.umask(0o022)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (place.soft_files, hard))
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    os.chdir("/")
+    return Room(name, place.data, isolated, identity, *directories)
+
+
+class Slot:
+    """The loop: orders from the runner, the end of the job, the clock."""
+
+    def __init__(self, room: Room):
+        self._room = room
+        self._listener = socket.socket(fileno=_LISTENER)
+        self._listener.listen(4)
+        self._runner: Lines | None = None
+        self._job: Job | None = None
+        self._unwritten: tuple[str, bytes] | None = None  # a record that waits for room on the disk
+        self._orphan_s = boot_s()
+        self._dirty = False
+
+    def serve(self) -> None:
+        """Until told to end, or alone and idle for ORPHAN_S, or unfit for another job."""
+        while not self._over():
+            ready = self._wait()
+            if self._listener.fileno() in ready:
+                self._meet()
+            if self._runner is not None and self._runner.fileno() in ready:
+                self._obey()
+            if self._job is not None:
+                if self._job.pidfd in ready:
+                    self._end()
+                else:
+                    self._job.tick()
+            elif self._unwritten is not None:
+                self._record()
+
+    def _over(self) -> bool:
+        if self._job is not None or self._unwritten is not None:
+            return False
+        return self._dirty or (self._runner is None and boot_s() - self._orphan_s > ORPHAN_S)
+
+    def _wait(self) -> set[int]:
+        poll = select.poll()
+        poll.register(self._listener, select.POLLIN)
+        if self._runner is not None:
+            poll.register(self._runner, select.POLLIN)
+        timeout_ms: float | None = None if self._runner is not None else ORPHAN_S * 1000 + 100
+        if self._job is not None:
+            poll.register(self._job.pidfd, select.POLLIN)
+            timeout_ms = TICK_MS
+        elif self._unwritten is not None:
+            timeout_ms = RECORD_RETRY_MS
+        return {descriptor for descriptor, _ in poll.poll(timeout_ms)}
+
+    def _meet(self) -> None:
+        """A new runner: whatever an old one still had to say is void. It learns our pid, whatever its namespace."""
+        if self._runner is not None:
+            self._runner.close()
+        self._runner = Lines(self._listener.accept()[0])
+        attempt = self._job.attempt if self._job else self._unwritten[0] if self._unwritten else None
+        hello = {"op": "hello", "attempt": attempt, "started_ms": self._job.started_ms if self._job else None}
+        hello |= {"identity": self._room.identity}
+        myself = os.pidfd_open(os.getpid())
+        try:
+            self._runner.send_with_descriptor(json.dumps(hello).encode(), myself)
+        except OSError:
+            pass  # gone again; receive will tell
+        os.close(myself)
+
+    def _obey(self) -> None:
+        assert self._runner is not None
+        for line in self._runner.receive():
+            order = json.loads(line)
+            if order["op"] == "start":
+                self._start(order)
+            elif order["op"] == "stop" and self._job is not None and self._job.attempt == order["attempt"]:
+                self._job.stop()
+            elif order["op"] == "quit":
+                self._quit()
+        if not self._runner.open:
+            self._runner.close()
+            self._runner = None
+            self._orphan_s = boot_s()
+
+    def _start(self, order: dict) -> None:
+        job = Job(order, self._room)
+        try:
+            started = job.start()
+        except Claimed:
+            self._tell({"op": "refused", "attempt": job.attempt})
+            return
+        self._job = job
+        if started:
+            self._tell({"op": "started", "attempt": job.attempt, "at_ms": job.started_ms})
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        assert self._job is not None
+        record = self._job.finish()
+        self._unwritten, self._job = (self._job.attempt, record), None
+        self._record()
+        self._dirty = self._room.isolated and not self._is_clean()
+
+    def _record(self) -> None:
+        """Write the record, and only then report it."""
+        assert self._unwritten is not None
+        attempt, record = self._unwritten
+        try:
+            self._room.write_record(attempt, record)
+        except OSError:
+            return  # no room on the disk: tried again later
+        self._unwritten = None
+        self._orphan_s = boot_s()
+        if self._runner is not None:
+            self._runner.send(record)
+            self._runner.flush()
+
+    def _is_clean(self) -> bool:
+        """Whether the job left nothing that the next one could find."""
+        for path, names in ((self._room.data, ["work"]), (f"{self._room.data}/work", []), ("/dev/shm", [])):
+            if os.listdir(path) != names:
+                return False
+        for kind in ("shm", "sem", "msg"):
+            with open(f"/proc/sysvipc/{kind}", "rb") as file:
+                if file.read().count(b"\n") > 1:
+                    return False
+        return not os.path.isdir("/dev/mqueue") or not os.listdir("/dev/mqueue")
+
+    def _tell(self, news: dict) -> None:
+        if self._runner is not None:
+            self._runner.send(json.dumps(news, separators=(",", ":")).encode())
+            self._runner.flush()
+
+    def _quit(self) -> NoReturn:
+        """End at once, and the job with us: it counts as lost."""
+        if self._job is not None and not self._room.isolated:
+            self._job.kill()
+            self._job.finish()
+        os._exit(0)  # in a PID namespace the kernel kills the rest
