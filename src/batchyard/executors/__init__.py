@@ -1,6 +1,5 @@
-"""Executors run attempts: one file per kind of place, and none knows the scheduler.
+"""RUN ATTEMPTS: one file per kind of place; none knows the scheduler.
 
-``contract.py`` says what an attempt is to any of them (environment, exit reasons); ``process.py`` runs attempts as
-processes of this machine by way of ``runner/``, a small parent that outlives the server. Start at ``contract.py``.
-May import ``model``, ``ports``, ``config`` and ``errors``; ``runner`` imports the standard library and this room only.
+May import ``model``, ``ports``, ``config`` and ``errors``; ``runner`` only the standard library and itself, because it
+outlives the server. Start reading with ``contract.py`` (what every executor promises), then ``process.py``.
 """

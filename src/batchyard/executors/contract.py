@@ -1,14 +1,16 @@
-"""What every executor promises: the environment a job sees, and the words in which its ending is told.
+"""What an attempt is to any executor: the order that runs it, and the words its ending is told in.
 
-Sources: reference "Environment variables", "Container semantics" (exit semantics), "Job life cycle" (reasons).
-Idempotent means: an attempt id is started at most once, ever; a second order is answered with the first one's news.
+Sources: reference "Environment variables inside the container", "Container semantics" (exit semantics), "Retries
+and timeouts".
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
+from batchyard.config import Settings
 from batchyard.model.events import Ending
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import AttemptSpec
@@ -17,56 +19,82 @@ EXITED = "Essential container in task exited"
 NOT_STARTED = "Task failed to start"
 TIMED_OUT = "Job attempt duration exceeded timeout"
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
+EXECUTION_ENV = "AWS_ECS_EC2"
+
+SIGNAL_BASE = 128
+KILLED = SIGNAL_BASE + 9
 REASON_MAX = 255  # characters of container.reason
 
 
-def command(spec: AttemptSpec) -> list[str]:
-    """The argv; empty when there is nothing to run without an image."""
-    return [str(word) for word in spec.container.get("command") or ()]
+def order(spec: AttemptSpec, settings: Settings, environ: Mapping[str, str]) -> dict[str, Any]:
+    """What a slot is told to run. `environ` is where the variables of `process_pass_env` come from.
+
+    `day` names the log's directory, `timeout_s` and `grace_s` are durations, `memory_mib` 0 is no limit.
+    """
+    work = f"{settings.data}/work/{spec.attempt}"
+    return {
+        "op": "start",
+        "attempt": spec.attempt,
+        "user": spec.container.get("user") or None,
+        "argv": list(spec.container.get("command") or ()),
+        "env": environment(spec, settings, work, environ),
+        "day": time.strftime("%Y-%m-%d", time.gmtime(spec.opened_ms / 1000)),
+        "timeout_s": spec.timeout_s,
+        "grace_s": settings.stop_grace_s,
+        "memory_mib": spec.needs.memory_mib,
+        "log_bytes": settings.log_max_mib << 20,
+    }
 
 
-def environment(spec: AttemptSpec, base: Mapping[str, str]) -> dict[str, str]:
-    """What the job sees: `base`, then the user's variables, then Batch's, which nobody can set."""
-    built = dict(base)
-    for entry in spec.container.get("environment") or ():
-        if entry.get("name"):
-            built[entry["name"]] = entry.get("value") or ""
-    for name in [name for name in built if name.startswith("AWS_BATCH_")]:
-        del built[name]
-    built |= {
+def environment(spec: AttemptSpec, settings: Settings, work: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """All variables of the attempt; nothing else is inherited. Later ones win.
+
+    The job's own region wins over ours, which only fills in what the definition left open. Variables that Batch and
+    ECS set are theirs.
+    """
+    variables = {"PATH": settings.process_path, "HOME": work, "TMPDIR": f"{work}/tmp"}
+    variables |= {name: environ[name] for name in settings.process_pass_env if name in environ}
+    variables |= {"AWS_REGION": spec.region, "AWS_DEFAULT_REGION": spec.region}
+    for pair in spec.container.get("environment") or ():
+        variables[pair["name"]] = pair.get("value") or ""
+    return variables | batch_variables(spec)
+
+
+def batch_variables(spec: AttemptSpec) -> dict[str, str]:
+    """What Batch and ECS set, whatever the definition says."""
+    variables = {
         "AWS_BATCH_JOB_ID": spec.job_id,
         "AWS_BATCH_JQ_NAME": spec.queue_name,
         "AWS_BATCH_CE_NAME": spec.environment_name,
         "AWS_BATCH_JOB_ATTEMPT": str(spec.number),
-        "AWS_EXECUTION_ENV": "AWS_ECS_EC2",
+        "AWS_EXECUTION_ENV": EXECUTION_ENV,
     }
-    built.setdefault("AWS_REGION", spec.region)
-    built.setdefault("AWS_DEFAULT_REGION", spec.region)
     if spec.index != WHOLE:
-        built["AWS_BATCH_JOB_ARRAY_INDEX"] = str(spec.index)
-        built["AWS_BATCH_JOB_ARRAY_SIZE"] = str(spec.size)
-    return built
+        variables["AWS_BATCH_JOB_ARRAY_INDEX"] = str(spec.index)
+        variables["AWS_BATCH_JOB_ARRAY_SIZE"] = str(spec.size)
+    return variables
 
 
 def ending(record: Mapping[str, Any]) -> Ending:
-    """An exit record in the words that clients and retry rules read."""
-    code = record.get("exit_code")
-    if code is None and record.get("signal") is not None:
-        code = 128 + record["signal"]
-    status_reason, reason = EXITED, None
-    if record.get("start_error"):
-        status_reason, reason = NOT_STARTED, f"CannotStartContainerError: {record['start_error']}"
-    elif record.get("timed_out"):
+    """The exit record of an attempt in the words that clients read."""
+    exit_code, reason, status_reason = record["exit_code"], None, EXITED
+    if record["signal"] is not None:
+        exit_code = SIGNAL_BASE + record["signal"]
+    if record["start_error"] is not None:
+        status_reason, reason = NOT_STARTED, f"CannotStartContainerError: {record['start_error']}"[:REASON_MAX]
+    elif record["timed_out"]:
         status_reason = TIMED_OUT
-    elif record.get("oom"):
-        code, reason = 137, OUT_OF_MEMORY
+        if record["signal"] is not None:
+            exit_code = KILLED  # the init of a container does not die of SIGTERM, so 137 is what clients know
+    elif record["oom"]:
+        exit_code, reason = KILLED, OUT_OF_MEMORY
     return Ending(
-        exit_code=code,
+        exit_code=exit_code,
         status_reason=status_reason,
-        reason=reason[:REASON_MAX] if reason else None,
-        started_ms=record.get("started_ms"),
-        stopped_ms=record.get("stopped_ms") or 0,
-        timed_out=bool(record.get("timed_out")),
-        peak_memory_bytes=record.get("peak_memory_bytes"),
-        cpu_ms=record.get("cpu_ms"),
+        reason=reason,
+        started_ms=record["started_ms"],
+        stopped_ms=record["stopped_ms"],
+        timed_out=record["timed_out"],
+        peak_memory_bytes=record["peak_memory_bytes"],
+        cpu_ms=record["cpu_ms"],
     )

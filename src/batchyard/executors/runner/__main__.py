@@ -1,37 +1,109 @@
-"""``python -P -m batchyard.executors.runner --data DIR``: the runner process. Started by ``serve``."""
+"""``python -P -m batchyard.executors.runner --data DIR``: the runner of a data directory, in the foreground.
+
+Whoever starts it puts it in a session of its own. It leaves at once if another one holds ``DIR/runner/lock``.
+"""
 
 from __future__ import annotations
 
 import argparse
-import gc
+import fcntl
+import os
+import resource
 import signal
 import sys
-from pathlib import Path
+import time
 
-import setproctitle
+from setproctitle import setproctitle
 
-from batchyard.executors.runner import isolation
-from batchyard.executors.runner.host import Runner, hold_lock
+from batchyard.executors.runner import sandbox, slot
+from batchyard.executors.runner.parent import Runner
+
+LOCK_WAIT_S = 0.5  # a child that a killed runner was just forking holds the lock for a moment
+LOG_KEPT_BYTES = 1 << 20
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="batchyard runner")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work-keep-hours", type=float, default=24)
-    arguments = parser.parse_args()
-    data = arguments.data.absolute()
-    lock = hold_lock(data)
+    arguments = _arguments()
+    data = os.path.realpath(arguments.data)
+    for name in ("logs", "work", "runner", "runner/slots", "runner/exits"):
+        os.makedirs(os.path.join(data, name), mode=0o700, exist_ok=True)
+    os.umask(0o077)
+    lock = _lock(data)
     if lock is None:
-        print(f"batchyard runner: another runner holds {data}", file=sys.stderr)
+        print(f"batchyard runner: another runner holds {data}/runner/lock; nothing to do", file=sys.stderr)
         return 0
-    setproctitle.setproctitle("batchyard runner")
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+    setproctitle(f"batchyard runner {data}")
+    _keep_own_log(data)
+    for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    isolation.adopt_orphans()
-    isolation.hide_memory()
-    gc.freeze()  # slots share these pages until they write to them
-    Runner(data, arguments.work_keep_hours).run()
+    sandbox.adopt_orphans()
+    sandbox.hide_memory()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    place = slot.Place(data, arguments.isolation or sandbox.SESSION, tuple(arguments.hide), soft)
+    weaker: list[str] = []
+    if arguments.isolation is None:
+        kind, weaker = sandbox.best_kind(lambda kind: _trial(place._replace(isolation=kind)))
+        place = place._replace(isolation=kind)
+    if place.isolation == sandbox.SESSION and os.geteuid() == 0:
+        _close_to_others(data)
+    Runner(place, weaker, arguments.work_keep_hours).run()
     return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="batchyard runner", description=__doc__)
+    parser.add_argument("--data", required=True, help="data directory")
+    parser.add_argument("--hide", action="append", default=[], help="a path that jobs must not see; may be repeated")
+    parser.add_argument("--work-keep-hours", type=float, default=24, help="how long working directories are kept")
+    parser.add_argument("--isolation", choices=sandbox.KINDS, help="instead of the best that works here")
+    return parser.parse_args()
+
+
+def _lock(data: str) -> int | None:
+    """Hold the lock until we die; slots close it. None if another runner holds it."""
+    lock = os.open(os.path.join(data, "runner", "lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(lock)
+                return None
+            time.sleep(0.02)
+
+
+def _keep_own_log(data: str) -> None:
+    """We outlive whoever reads the server's standard error: what runner and slots say goes to a file."""
+    path = os.path.join(data, "runner", "runner.log")
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    if os.fstat(file).st_size > LOG_KEPT_BYTES:
+        os.ftruncate(file, 0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (file, 1), (file, 2)):
+        os.dup2(source, target)
+    os.close(file)
+    os.close(nothing)
+
+
+def _trial(place: slot.Place) -> list[str]:
+    """Furnish a slot that runs nothing; returns what is weaker than it should be."""
+    notes = sandbox.furnish(place.isolation)
+    sandbox.cover(place.data, place.hidden)
+    sandbox.drop_capabilities()
+    return notes
+
+
+def _close_to_others(data: str) -> None:
+    """Jobs run as another user, and only owner and mode protect files: working directories must be reachable, and
+    nothing else."""
+    for entry in os.scandir(data):
+        if entry.is_file(follow_symlinks=False):
+            os.chmod(entry.path, 0o600)
+    for path in (data, os.path.join(data, "work")):
+        os.chmod(path, 0o711)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 
 from batchyard.executors.runner import sandbox
+from batchyard.executors.runner.output import Output
 from batchyard.executors.runner.wire import VERSION
 
 COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE = 127, 126
@@ -44,10 +45,12 @@ class Room:
     slot: str  # name of the slot
     data: str
     isolated: bool  # whether this process is the init of its own PID namespace
+    own_proc: bool  # whether /proc shows that namespace and nothing else
     identity: sandbox.Identity
     exits: int
     logs: int
     work: int
+    watched: dict[str, list[str]]  # directories of the slot's own, and what is in them between jobs
     day: str = ""
     day_directory: int = -1
 
@@ -62,8 +65,8 @@ class Room:
             os.close(file)
         os.rename(draft, attempt, src_dir_fd=self.exits, dst_dir_fd=self.exits)
 
-    def open_log(self, day: str, name: str) -> int:
-        """Open `name` in the day's directory of logs for appending."""
+    def logs_of(self, day: str) -> int:
+        """The day's directory of logs, which is made if it does not exist."""
         if day != self.day:
             try:
                 os.mkdir(day, 0o700, dir_fd=self.logs)
@@ -73,7 +76,7 @@ class Room:
                 os.close(self.day_directory)
             self.day_directory = os.open(day, os.O_PATH | os.O_DIRECTORY, dir_fd=self.logs)
             self.day = day
-        return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600, dir_fd=self.day_directory)
+        return self.day_directory
 
 
 class Job:
@@ -83,11 +86,11 @@ class Job:
         self.attempt: str = order["attempt"]
         self._order = order
         self._room = room
-        self._log = self._index = self.pidfd = -1
+        self.pidfd = -1
+        self.output: Output | None = None
         self.pid = 0
         self.started_ms: int | None = None
         self._started_s = 0.0
-        self._logged = 0
         self._end_at: float | None = None  # when the timeout fires
         self._kill_at: float | None = None  # when patience after SIGTERM ends
         self._timed_out = self._oom = False
@@ -95,6 +98,7 @@ class Job:
         self._peak_bytes = 0
         self._cpu_s = 0.0
         self._memory_at = 0.0
+        self._status: int | None = None  # of the main process, once it is reaped
 
     # -- start ----------------------------------------------------------------------------------------------------
 
@@ -120,8 +124,13 @@ class Job:
     def _prepare(self) -> None:
         """Log, index and a fresh working directory, seen at its usual path."""
         room, name = self._room, self.attempt
-        self._log = room.open_log(self._order["day"], f"{name}.log")
-        self._index = room.open_log(self._order["day"], f"{name}.idx")
+        logs = room.logs_of(self._order["day"])
+        self.output = Output(
+            lambda suffix, flags: os.open(f"{name}.{suffix}", os.O_RDWR | os.O_CREAT | flags, 0o600, dir_fd=logs),
+            lambda suffix: os.unlink(f"{name}.{suffix}", dir_fd=logs),
+            self._order["log_bytes"],
+            self._now_ms(),
+        )
         os.mkdir(name, 0o700, dir_fd=room.work)
         directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=room.work)
         try:
@@ -147,14 +156,14 @@ class Job:
             )
         actions = (
             (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_DUP2, self._log, 1),
-            (os.POSIX_SPAWN_DUP2, self._log, 2),
+            (os.POSIX_SPAWN_DUP2, self.output.writer, 1),
+            (os.POSIX_SPAWN_DUP2, self.output.writer, 2),
         )
         self._started_s, now_ms = boot_s(), time.time_ns() // 1_000_000
         self.pid = self._find_and_spawn(argv, environ, actions)
         self.pidfd = os.pidfd_open(self.pid)
         self.started_ms = now_ms
-        self._sample(0, force=True)
+        self.output.started()
         timeout_s = self._order["timeout_s"]
         self._end_at = None if timeout_s is None else self._started_s + timeout_s
 
@@ -187,15 +196,17 @@ class Job:
     def tick(self) -> None:
         """Sample the log's size; enforce timeout, patience and memory; reap orphans."""
         now_s = boot_s()
-        self._sample(os.fstat(self._log).st_size)
+        assert self.output is not None
+        self.output.sample(self._now_ms())
         if self._end_at is not None and now_s >= self._end_at and self._kill_at is None:
             self._timed_out = True
             self.stop()
         if self._kill_at is not None and now_s >= self._kill_at:
             self.kill()
+        self._reap_orphans()
         if now_s >= self._memory_at:
             self._measure()
-            self._memory_at = now_s + (0.0 if self._room.isolated else 1.0)
+            self._memory_at = now_s + (0.0 if self._room.own_proc else 1.0)
 
     def stop(self) -> None:
         """SIGTERM to the main process and its group; SIGKILL to all after the grace time."""
@@ -221,12 +232,6 @@ class Job:
             except ProcessLookupError:
                 pass
 
-    def _sample(self, size: int, force: bool = False) -> None:
-        """Note in the index that the log had `size` bytes now."""
-        if size != self._logged or force:
-            self._logged = size
-            _write(self._index, f"{self._now_ms()} {size}\n")
-
     def _now_ms(self) -> int:
         """Epoch milliseconds that advance with `boot_s` from the start of the job."""
         if self.started_ms is None:
@@ -239,12 +244,12 @@ class Job:
         Resident sets count shared pages once a process, so they only give the alarm; proportional sets decide.
         """
         limit_bytes = self._order["memory_mib"] << 20
-        if self._room.isolated:
+        if self._room.own_proc:
             pids = [name for name in os.listdir("/proc") if name.isdigit() and name != "1"]
         else:
-            pids = [str(pid) for pid in sandbox.descendants(os.getpid())]
+            pids = [str(pid) for pid in sandbox.descendants(int(os.readlink("/proc/self")))]
         total = sum(map(_resident_bytes, pids))
-        if total > limit_bytes:
+        if total > limit_bytes > 0:
             total = sum(map(_proportional_bytes, pids))
             if total > limit_bytes:
                 self._oom = True
@@ -263,11 +268,10 @@ class Job:
             else:
                 exit_code = os.WEXITSTATUS(status)
         stopped_ms = self._now_ms()
-        if self._log >= 0 and self._index >= 0:
-            _write(self._index, f"{stopped_ms} {os.fstat(self._log).st_size} end\n")
-        for descriptor in (self._log, self._index, self.pidfd):
-            if descriptor >= 0:
-                os.close(descriptor)
+        if self.output is not None:
+            self.output.finish(stopped_ms)
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
         self._leave()
         error = self._start_error
         record = {
@@ -289,27 +293,41 @@ class Job:
 
     def _reap(self) -> int:
         """Wait for the main process, then kill and wait for everything else; returns the main one's status."""
-        _, main_status, usage = os.wait4(self.pid, 0)
-        self._account(usage, main=True)
+        while self._status is None:
+            self._reap_one(self.pid, 0)
         self.kill()
-        while True:
-            try:
-                pid, _, usage = os.wait4(-1, 0 if self._room.isolated else os.WNOHANG)
-            except ChildProcessError:
-                return main_status
-            if pid:
-                self._account(usage)
-            else:
-                time.sleep(0.001)  # only where there is no PID namespace: look again for what was forked meanwhile
-                self.kill()
+        try:
+            while True:
+                if not self._reap_one(-1, 0 if self._room.isolated else os.WNOHANG):
+                    time.sleep(0.001)  # only where there is no PID namespace: look again for what was forked since
+                    self.kill()
+        except ChildProcessError:
+            return self._status
 
-    def _account(self, usage: resource.struct_rusage, main: bool = False) -> None:
-        """Add up CPU and note the peak. A spawned process begins with its parent's pages counted as its peak, so a
-        peak that is not above our own says nothing."""
+    def _reap_orphans(self) -> None:
+        try:
+            while self._reap_one(-1, os.WNOHANG):
+                pass
+        except ChildProcessError:
+            pass
+
+    def _reap_one(self, which: int, options: int) -> bool:
+        """Reap a process and add up what it used; False if none is ready. Raises ChildProcessError if none is left.
+
+        A spawned process begins with its parent's pages counted as its peak, so a peak of the main process that is
+        not above our own says nothing.
+        """
+        pid, status, usage = os.wait4(which, options)
+        if not pid:
+            return False
         self._cpu_s += usage.ru_utime + usage.ru_stime
-        own_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss if main else 0
-        if not main or usage.ru_maxrss > own_kib:
+        own_kib = 0
+        if pid == self.pid:
+            self._status = status
+            own_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        if usage.ru_maxrss > own_kib:
             self._peak_bytes = max(self._peak_bytes, usage.ru_maxrss << 10)
+        return True
 
     def _leave(self) -> None:
         """Out of the working directory, which is seen no more."""
@@ -325,13 +343,6 @@ class Job:
 
 def _candidates(name: str, path: str) -> list[str]:
     return [os.path.join(directory or ".", name) for directory in path.split(":")]
-
-
-def _write(descriptor: int, text: str) -> None:
-    try:
-        os.write(descriptor, text.encode())
-    except OSError:
-        pass  # a full disk costs timestamps, not the job
 
 
 def _resident_bytes(pid: str) -> int:

@@ -41,7 +41,9 @@ KEPT_CAPABILITIES = frozenset(
 )
 
 # Devices that a job of root sees; block devices would show it the whole disk.
-SEEN_DEVICES = frozenset("null zero full random urandom tty fuse kvm net dri kfd infiniband hugepages".split())
+SEEN_DEVICES = frozenset(
+    ("null", "zero", "full", "random", "urandom", "tty", "fuse", "kvm", "net", "dri", "kfd", "infiniband", "hugepages")
+)
 DEVICE_LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2", "ptmx": "pts/ptmx"}
 
 _CLONE_NEWNS, _CLONE_NEWIPC, _CLONE_NEWUSER, _CLONE_NEWPID = 0x00020000, 0x08000000, 0x10000000, 0x20000000
@@ -77,9 +79,7 @@ def _prctl(option: int, *arguments: int) -> None:
 def _mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
     encoded = [value.encode(errors="surrogateescape") if value is not None else None for value in (kind, data)]
     source_bytes, target_bytes = os.fsencode(source), os.fsencode(target)
-    _check(
-        _libc.mount(source_bytes, target_bytes, encoded[0], ctypes.c_ulong(flags), encoded[1]), f"mount on {target}"
-    )
+    _check(_libc.mount(source_bytes, target_bytes, encoded[0], ctypes.c_ulong(flags), encoded[1]), f"mount on {target}")
 
 
 def bind(source: str, target: str) -> None:
@@ -148,7 +148,8 @@ def _read_only(path: str) -> None:
     if not os.path.exists(path):
         return
     _mount(path, path, None, _MS_BIND | _MS_REC)
-    mounts = [line.split()[4] for line in open("/proc/self/mountinfo")]
+    with open("/proc/self/mountinfo") as file:
+        mounts = [line.split()[4] for line in file]
     for below in {mount for mount in mounts if mount == path or mount.startswith(path + "/")}:
         _mount("none", below, None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
 
@@ -171,7 +172,10 @@ def _furnish_dev() -> None:
             _mount(f"/proc/self/fd/{old}/{name}", f"/dev/{name}", None, _MS_BIND | _MS_REC)
         for name, target in DEVICE_LINKS.items():
             os.symlink(target, f"/dev/{name}")
-        for name, kind, options in (("pts", "devpts", "newinstance,ptmxmode=0666,mode=620"), ("shm", "tmpfs", "mode=1777")):
+        for name, kind, options in (
+            ("pts", "devpts", "newinstance,ptmxmode=0666,mode=620"),
+            ("shm", "tmpfs", "mode=1777"),
+        ):
             os.mkdir(f"/dev/{name}")
             _mount(kind, f"/dev/{name}", kind, _MS_NOSUID | _MS_NOEXEC, options)
         os.mkdir("/dev/mqueue")
@@ -183,6 +187,7 @@ def _furnish_dev() -> None:
 def cover(data: str, hidden: Sequence[str]) -> None:
     """Put an empty directory over the data directory, with room for one working directory and nothing else, and
     empty files or directories over `hidden`."""
+    os.makedirs(data, exist_ok=True)  # it may have been below /dev/shm, which is a new one now
     _mount("tmpfs", data, "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=755,size=4k,nr_inodes=3")
     os.mkdir(f"{data}/work", 0o755)
     for path in hidden:
@@ -224,6 +229,7 @@ def become(identity: Identity) -> None:
 
 def best_kind(trial: Callable[[str], list[str]]) -> tuple[str, list[str]]:
     """The best isolation for which `trial`, run in a child that it may change for good, succeeds; and its notes."""
+    answer = ""
     for kind in (NAMESPACES, USER_NAMESPACES):
         reader, writer = os.pipe()
         child = os.fork()
@@ -233,11 +239,11 @@ def best_kind(trial: Callable[[str], list[str]]) -> tuple[str, list[str]]:
         with os.fdopen(reader) as file:
             answer = file.read()
         os.waitpid(child, 0)
-        if answer.startswith("ok\n"):
+        if answer.split("\n")[0] == "ok":
             return kind, answer.splitlines()[1:]
     return SESSION, [
-        "the kernel refuses namespaces: a job's processes are found by walking its descendants, and files are "
-        "protected by owner and mode only"
+        f"no namespaces ({answer}): a job's processes are found by walking its descendants, and files are protected "
+        "by owner and mode only"
     ]
 
 
@@ -251,8 +257,8 @@ def _try(kind: str, trial: Callable[[str], list[str]], writer: int) -> None:
             os.write(writer, "\n".join(["ok", *notes]).encode())
         else:
             os.waitpid(init, 0)
-    except BaseException:
-        pass
+    except BaseException as error:
+        os.write(writer, str(error).encode())
     finally:
         os._exit(0)
 

@@ -21,6 +21,8 @@ TICK_MS = 100
 RECORD_RETRY_MS = 1000
 ORPHAN_S = 15.0  # how long an idle slot waits for a new runner
 
+SHARED = ("/dev/shm", "/dev/mqueue")  # where processes of different jobs could meet
+
 _LISTENER = 3  # our descriptor of the listening socket
 
 
@@ -36,7 +38,7 @@ class Place(NamedTuple):
 def begin(name: str, listener: socket.socket, place: Place, identity: sandbox.Identity) -> NoReturn:
     """In a child forked by the runner: become a slot and serve until it is over; never returns."""
     try:
-        gc.disable()  # the runner's objects still name descriptors that are no longer theirs
+        gc.freeze()  # the runner's objects name descriptors that are no longer theirs: they must never be closed
         os.dup2(listener.fileno(), _LISTENER, inheritable=False)
         os.closerange(_LISTENER + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         if place.isolation == sandbox.SESSION:
@@ -61,21 +63,26 @@ def furnished_room(name: str, place: Place, identity: sandbox.Identity) -> Room:
         os.open(os.path.join(place.data, path), os.O_RDONLY | os.O_DIRECTORY)
         for path in ("runner/exits", "logs", "work")
     ]
+    os.umask(0o022)
     isolated = place.isolation != sandbox.SESSION
+    devices = {path: os.stat(path).st_dev for path in SHARED if os.path.isdir(path)}
     if isolated:
         sandbox.furnish(place.isolation)
         sandbox.cover(place.data, place.hidden)
-    if os.geteuid() == 0:
         sandbox.drop_capabilities()
+    if os.geteuid() == 0 and place.isolation != sandbox.USER_NAMESPACES:
         sandbox.become(identity)
     sandbox.hide_memory()
-    os.umask(0o022)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (place.soft_files, hard))
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     os.chdir("/")
-    return Room(name, place.data, isolated, identity, *directories)
+    own = [path for path, device in devices.items() if os.path.isdir(path) and os.stat(path).st_dev != device]
+    own += [place.data, f"{place.data}/work"] if isolated else []
+    own_proc = isolated and os.readlink("/proc/self") == "1"
+    watched = {path: os.listdir(path) for path in own}
+    return Room(name, place.data, isolated, own_proc, identity, *directories, watched=watched)
 
 
 class Slot:
@@ -100,9 +107,11 @@ class Slot:
             if self._runner is not None and self._runner.fileno() in ready:
                 self._obey()
             if self._job is not None:
+                if self._job.output.pipe in ready:
+                    self._job.output.drain(boot_s())
                 if self._job.pidfd in ready:
                     self._end()
-                else:
+                elif not ready:
                     self._job.tick()
             elif self._unwritten is not None:
                 self._record()
@@ -121,6 +130,12 @@ class Slot:
         if self._job is not None:
             poll.register(self._job.pidfd, select.POLLIN)
             timeout_ms = TICK_MS
+            output = self._job.output
+            pause_ms = (output.pause_until_s - boot_s()) * 1000
+            if pause_ms > 0:
+                timeout_ms = min(TICK_MS, pause_ms)
+            elif output.pipe >= 0:
+                poll.register(output.pipe, select.POLLIN)
         elif self._unwritten is not None:
             timeout_ms = RECORD_RETRY_MS
         return {descriptor for descriptor, _ in poll.poll(timeout_ms)}
@@ -191,14 +206,14 @@ class Slot:
 
     def _is_clean(self) -> bool:
         """Whether the job left nothing that the next one could find."""
-        for path, names in ((self._room.data, ["work"]), (f"{self._room.data}/work", []), ("/dev/shm", [])):
+        for path, names in self._room.watched.items():
             if os.listdir(path) != names:
                 return False
         for kind in ("shm", "sem", "msg"):
             with open(f"/proc/sysvipc/{kind}", "rb") as file:
                 if file.read().count(b"\n") > 1:
                     return False
-        return not os.path.isdir("/dev/mqueue") or not os.listdir("/dev/mqueue")
+        return True
 
     def _tell(self, news: dict) -> None:
         if self._runner is not None:

@@ -1,0 +1,454 @@
+"""The runner: gives attempts to slots, forks slots as needed, carries news to whoever asks, forgets nothing.
+
+What is true is on disk: a file in ``runner/exits`` is a claim while empty and an exit record afterwards. A new runner
+finds the living slots by their sockets and everything else there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import select
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NoReturn
+
+from batchyard.executors.runner import sandbox, slot
+from batchyard.executors.runner.wire import SOCKET, VERSION, Lines, connect, listen
+
+LINGER_S = 10.0  # without a server and without a job, the runner leaves after this
+IDLE_S = 60.0  # an idle slot is let go after this
+ADOPT_S = 30.0  # how long a living slot may take to answer a new runner
+QUIT_S = 3.0
+FORKS_PER_ORDER = 3  # a start whose slot dies before it claimed goes to another slot, so many times in all
+SWEEP_S = 600.0  # how often old working directories are looked for
+NOBODY = 65534
+
+
+class Seat:
+    """A slot as the runner sees it."""
+
+    def __init__(self, name: str, lines: Lines, identity: sandbox.Identity):
+        self.name = name
+        self.lines = lines
+        self.identity = identity
+        self.pidfd: int | None = None  # known from its hello on
+        self.attempt: str | None = None
+        self.order: bytes = b""  # kept until it is claimed for sure
+        self.tries = 1
+        self.started: bytes | None = None  # the news of the running attempt, as the slot told it
+        self.idle_since_s = time.monotonic()
+
+
+class Runner:
+    """One per data directory; the caller holds the lock."""
+
+    def __init__(self, place: slot.Place, weaker: list[str], work_keep_hours: float):
+        self._place = place
+        self._keep_s = work_keep_hours * 3600
+        self._swept_s = -SWEEP_S
+        self._hello = _line({"op": "hello", "version": VERSION, "isolation": place.isolation, "weaker": weaker})
+        runner = os.path.join(place.data, "runner")
+        self._runner = os.open(runner, os.O_RDONLY | os.O_DIRECTORY)
+        self._slots = os.open(os.path.join(runner, "slots"), os.O_RDONLY | os.O_DIRECTORY)
+        self._exits = os.open(os.path.join(runner, "exits"), os.O_RDONLY | os.O_DIRECTORY)
+        self._poll = select.epoll()
+        self._readers: dict[int, Callable[[], None]] = {}
+        self._clients: dict[int, Lines] = {}
+        self._seats: dict[str, Seat] = {}
+        self._idle: list[Seat] = []
+        self._attempts: dict[str, Seat | None] = {}  # None: ended (a record) or lost (an empty claim)
+        self._forked = 0
+        self._alone_since_s = time.monotonic()
+        self._default = _default_identity(place.isolation)
+
+    # -- the loop -------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Until nobody needs us."""
+        self._attempts = dict.fromkeys(name for name in os.listdir(self._exits) if not name.startswith("."))
+        self._adopt()
+        self._listener = listen(self._runner, SOCKET, 16)
+        self._watch(self._listener, self._meet)
+        while not self._over():
+            for descriptor, _ in self._poll.poll(1.0):
+                reader = self._readers.get(descriptor)
+                if reader is not None:
+                    reader()
+            for client in list(self._clients.values()):
+                if not client.flush():
+                    self._poll.modify(client.fileno(), select.EPOLLIN | select.EPOLLOUT)
+            self._tidy()
+        for seat in self._seats.values():
+            seat.lines.send(b'{"op":"quit"}')
+            seat.lines.flush()
+        os.unlink(SOCKET, dir_fd=self._runner)
+
+    def _over(self) -> bool:
+        busy = len(self._idle) < len(self._seats)
+        if self._clients or busy:
+            self._alone_since_s = time.monotonic()
+        return time.monotonic() - self._alone_since_s > LINGER_S
+
+    def _watch(self, source: socket.socket | Lines | int, reader: Callable[[], None]) -> None:
+        descriptor = source if isinstance(source, int) else source.fileno()
+        self._readers[descriptor] = reader
+        self._poll.register(descriptor, select.EPOLLIN)
+
+    def _unwatch(self, source: Lines | int) -> None:
+        descriptor = source if isinstance(source, int) else source.fileno()
+        if self._readers.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
+
+    def _tidy(self) -> None:
+        """Reap what ended and let go of slots that were idle for long."""
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        while self._idle and time.monotonic() - self._idle[0].idle_since_s > IDLE_S:
+            seat = self._idle.pop(0)
+            seat.attempt = ""  # not idle, not running anything: leaving
+            seat.lines.send(b'{"op":"quit"}')
+            seat.lines.flush()
+        if time.monotonic() - self._swept_s > SWEEP_S:
+            self._swept_s = time.monotonic()
+            self._remove_old_work(time.time() - self._keep_s)
+
+    def _remove_old_work(self, before_s: float) -> None:
+        """Working directories last changed before `before_s` go, except of attempts that live."""
+        for entry in os.scandir(os.path.join(self._place.data, "work")):
+            if self._attempts.get(entry.name) is None and entry.stat(follow_symlinks=False).st_mtime < before_s:
+                shutil.rmtree(entry.path, ignore_errors=True)
+
+    # -- servers --------------------------------------------------------------------------------------------------
+
+    def _meet(self) -> None:
+        connection, _ = self._listener.accept()
+        _, uid, _ = _peer(connection)
+        if uid not in (0, os.geteuid()):
+            connection.close()
+            return
+        client = Lines(connection)
+        self._clients[client.fileno()] = client
+        client.send(self._hello)
+        self._watch(client, lambda: self._listen_to(client))
+
+    def _listen_to(self, client: Lines) -> None:
+        for line in client.receive():
+            order = json.loads(line)
+            if order["op"] == "start":
+                self._start(order["attempt"], order["user"], line, client)
+            elif order["op"] == "stop":
+                self._pass_on(order["attempt"], line)
+            elif order["op"] == "release":
+                self._release(order["attempt"])
+            elif order["op"] == "inventory":
+                self._take_stock(client)
+            elif order["op"] == "quit":
+                self._quit()
+        if not client.open:
+            self._unwatch(client)
+            del self._clients[client.fileno()]
+            client.close()
+        elif client.flush():
+            self._poll.modify(client.fileno(), select.EPOLLIN)
+
+    def _start(self, attempt: str, user: str | None, line: bytes, client: Lines) -> None:
+        """Give the order to a slot; an attempt that was started before is answered with its news."""
+        if attempt in self._attempts:
+            self._answer(attempt, client)
+            return
+        try:
+            identity = self._identity(user)
+        except KeyError:
+            self._refuse(attempt, f"unable to find user {user}: no matching entries in passwd file")
+            return
+        self._give(attempt, identity, line, 1)
+
+    def _give(self, attempt: str, identity: sandbox.Identity, line: bytes, tries: int) -> None:
+        seat = next((idle for idle in reversed(self._idle) if idle.identity == identity), None)
+        if seat is not None:
+            self._idle.remove(seat)
+        else:
+            try:
+                seat = self._fork(identity)
+            except OSError as error:
+                self._refuse(attempt, f"no process can be made to hold it: {error.strerror}")
+                return
+        self._attempts[attempt] = seat
+        seat.attempt, seat.order, seat.started, seat.tries = attempt, line, None, tries
+        seat.lines.send(line)
+        seat.lines.flush()
+
+    def _refuse(self, attempt: str, message: str) -> None:
+        """Record an attempt that no slot was asked to run as one that failed to start."""
+        now_ms = time.time_ns() // 1_000_000
+        record = {"op": "ended", "version": VERSION, "attempt": attempt, "pid": 0, "started_ms": None}
+        record |= {"stopped_ms": now_ms, "exit_code": None, "signal": None, "oom": False, "timed_out": False}
+        record |= {"start_error": message, "peak_memory_bytes": None, "cpu_ms": 0}
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        with os.fdopen(os.open(attempt, flags, 0o600, dir_fd=self._exits), "wb") as file:
+            file.write(_line(record))
+        self._attempts[attempt] = None
+        self._tell(_line(record))
+
+    def _answer(self, attempt: str, client: Lines) -> None:
+        """Tell `client` how the attempt stands, if there is anything to tell yet."""
+        seat = self._attempts[attempt]
+        if seat is not None:
+            if seat.started is not None:
+                client.send(seat.started)
+            return
+        with suppress(FileNotFoundError), open(attempt, "rb", opener=self._open_exit) as file:
+            client.send(file.read() or _line({"op": "lost", "attempt": attempt}))
+
+    def _open_exit(self, name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_CLOEXEC, dir_fd=self._exits)
+
+    def _take_stock(self, client: Lines) -> None:
+        for attempt in self._attempts:
+            self._answer(attempt, client)
+        living = [attempt for attempt, seat in self._attempts.items() if seat is not None]
+        client.send(_line({"op": "survey", "living": living}))
+
+    def _pass_on(self, attempt: str, line: bytes) -> None:
+        seat = self._attempts.get(attempt)
+        if seat is not None:
+            seat.lines.send(line)
+            seat.lines.flush()
+
+    def _release(self, attempt: str) -> None:
+        if self._attempts.get(attempt, self) is None:
+            del self._attempts[attempt]
+            with suppress(FileNotFoundError):
+                os.unlink(attempt, dir_fd=self._exits)
+
+    def _tell(self, line: bytes) -> None:
+        for client in self._clients.values():
+            client.send(line)
+
+    def _quit(self) -> NoReturn:
+        """End every slot with its job, then ourselves."""
+        for seat in self._seats.values():
+            seat.lines.send(b'{"op":"quit"}')
+            seat.lines.flush()
+        deadline = time.monotonic() + QUIT_S
+        for seat in self._seats.values():
+            if seat.pidfd is None:  # it has not said hello yet
+                seat.pidfd = _pidfd_from(seat.lines, deadline)[1]
+            if seat.pidfd is not None and not _ended(seat.pidfd, deadline - time.monotonic()):
+                signal.pidfd_send_signal(seat.pidfd, signal.SIGKILL)
+                _ended(seat.pidfd, QUIT_S)
+        self._sweep()
+        for name in os.listdir(self._slots):
+            os.unlink(name, dir_fd=self._slots)
+        os.unlink(SOCKET, dir_fd=self._runner)
+        os._exit(0)
+
+    # -- slots ----------------------------------------------------------------------------------------------------
+
+    def _identity(self, user: str | None) -> sandbox.Identity:
+        """Whom to run as. Only root can be somebody else. Raises KeyError for an unknown user."""
+        if user is None or os.geteuid() != 0 or self._place.isolation == sandbox.USER_NAMESPACES:
+            return self._default
+        try:
+            entry = pwd.getpwnam(user)
+        except KeyError:
+            if not user.isdigit():
+                raise
+            try:
+                entry = pwd.getpwuid(int(user))
+            except KeyError:
+                return sandbox.Identity(int(user), 0 if user == "0" else NOBODY, ())
+        groups = os.getgrouplist(entry.pw_name, entry.pw_gid)
+        return sandbox.Identity(entry.pw_uid, entry.pw_gid, tuple(groups))
+
+    def _fork(self, identity: sandbox.Identity) -> Seat:
+        """Make a slot; orders may be sent to it at once."""
+        self._forked += 1
+        name = f"{os.getpid()}-{self._forked}"
+        listener = listen(self._slots, name, 4)
+        if os.fork() == 0:
+            slot.begin(name, listener, self._place, identity)
+        connection = connect(self._slots, name)
+        listener.close()
+        return self._seat(name, Lines(connection), identity)
+
+    def _seat(self, name: str, lines: Lines, identity: sandbox.Identity) -> Seat:
+        seat = self._seats[name] = Seat(name, lines, identity)
+        self._watch(lines, lambda: self._hear(seat))
+        return seat
+
+    def _hear(self, seat: Seat) -> None:
+        """News from a slot; passed on as it came."""
+        if seat.pidfd is None:
+            lines, seat.pidfd = seat.lines.receive_with_descriptor()
+            lines = lines[1:] if seat.pidfd is not None else lines  # a fresh slot's hello says nothing new
+        else:
+            lines = seat.lines.receive()
+        for line in lines:
+            if line.startswith(b'{"op":"started"'):
+                seat.started, seat.order = line, b""
+                self._tell(line)
+            elif line.startswith(b'{"op":"ended"'):
+                self._tell(line)
+                self._free(seat)
+            elif line.startswith(b'{"op":"refused"'):
+                self._free(seat)
+        if not seat.lines.open:
+            self._unwatch(seat.lines)
+            seat.lines.close()
+            self._await_death(seat)
+
+    def _free(self, seat: Seat) -> None:
+        assert seat.attempt is not None
+        self._attempts[seat.attempt] = None
+        seat.attempt, seat.order, seat.started = None, b"", None
+        seat.idle_since_s = time.monotonic()
+        self._idle.append(seat)
+
+    def _await_death(self, seat: Seat) -> None:
+        """Its socket is closed: it is dying, or was told to make way. Its attempt is lost when nothing is left."""
+        if seat in self._idle:
+            self._idle.remove(seat)
+        if seat.pidfd is None:
+            self._bury(seat)
+            return
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(seat.pidfd, signal.SIGKILL)
+        self._watch(seat.pidfd, lambda: self._bury(seat))
+
+    def _bury(self, seat: Seat) -> None:
+        """The slot is dead and, with its PID namespace, so is all that its job started."""
+        if seat.pidfd is not None:
+            self._unwatch(seat.pidfd)
+            os.close(seat.pidfd)
+        del self._seats[seat.name]
+        self._sweep()
+        for name, directory in ((seat.name, self._slots), (f".{seat.name}", self._exits)):
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=directory)
+        attempt = seat.attempt
+        if not attempt:
+            return
+        self._attempts[attempt] = None
+        if not self._is_claimed(attempt):
+            del self._attempts[attempt]
+            if seat.order and seat.tries < FORKS_PER_ORDER:
+                self._give(attempt, seat.identity, seat.order, seat.tries + 1)
+            else:
+                self._refuse(attempt, "the process that was made to hold it ended before it began")
+            return
+        for client in self._clients.values():
+            self._answer(attempt, client)
+
+    def _is_claimed(self, attempt: str) -> bool:
+        try:
+            os.stat(attempt, dir_fd=self._exits)
+            return True
+        except FileNotFoundError:
+            return False
+
+    def _sweep(self) -> None:
+        """Without PID namespaces, what a dead slot's job left has become our child: end it."""
+        if self._place.isolation != sandbox.SESSION:
+            return
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        slots = {_pid_of(seat.pidfd) for seat in self._seats.values() if seat.pidfd is not None}
+        forked_just_now = any(seat.pidfd is None for seat in self._seats.values())
+        if forked_just_now:
+            return  # a child of ours is not known yet; the next burial sweeps
+        for pid in sandbox.descendants(os.getpid()):
+            if pid not in slots and not slots.intersection(_ancestors(pid)):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _adopt(self) -> None:
+        """Find the slots that live on from an earlier runner. Those that do not answer are ended."""
+        deadline = time.monotonic() + ADOPT_S
+        found: list[tuple[str, socket.socket]] = []
+        for name in os.listdir(self._slots):
+            try:
+                found.append((name, connect(self._slots, name)))
+            except OSError:
+                for left, directory in ((name, self._slots), (f".{name}", self._exits)):
+                    with suppress(FileNotFoundError):
+                        os.unlink(left, dir_fd=directory)
+        for name, connection in found:
+            pid = _peer(connection)[0]
+            lines = Lines(connection)
+            told, pidfd = _pidfd_from(lines, deadline)
+            if not told or pidfd is None:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                lines.close()
+                continue
+            hello = json.loads(told[0])
+            uid, gid, groups = hello["identity"]
+            seat = self._seat(name, lines, sandbox.Identity(uid, gid, tuple(groups)))
+            seat.pidfd, seat.attempt = pidfd, hello["attempt"]
+            if seat.attempt is None:
+                self._idle.append(seat)
+            else:
+                self._attempts[seat.attempt] = seat
+                if hello["started_ms"] is not None:
+                    seat.started = _line({"op": "started", "attempt": seat.attempt, "at_ms": hello["started_ms"]})
+
+
+def _default_identity(isolation: str) -> sandbox.Identity:
+    """The runner's own user; but never root where root's reach cannot be limited."""
+    if isolation == sandbox.SESSION and os.geteuid() == 0:
+        return sandbox.Identity(NOBODY, NOBODY, ())
+    return sandbox.Identity(os.geteuid(), os.getegid(), tuple(os.getgroups()))
+
+
+def _line(value: dict) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _peer(connection: socket.socket) -> tuple[int, int, int]:
+    """(pid, uid, gid) of the other side."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    numbers = memoryview(raw).cast("i")
+    return numbers[0], numbers[1], numbers[2]
+
+
+def _pidfd_from(lines: Lines, deadline: float) -> tuple[list[bytes], int | None]:
+    """A slot's hello and its pidfd; nothing if it does not come in time."""
+    poll = select.poll()
+    poll.register(lines, select.POLLIN)
+    while lines.open and poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        told, pidfd = lines.receive_with_descriptor()
+        if told:
+            return told, pidfd
+    return [], None
+
+
+def _ended(pidfd: int, wait_s: float) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(max(0.0, wait_s) * 1000))
+
+
+def _pid_of(pidfd: int) -> int:
+    with open(f"/proc/self/fdinfo/{pidfd}") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Pid:"))
+
+
+def _ancestors(pid: int) -> list[int]:
+    found = []
+    while pid > 1:
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                pid = int(file.read().rpartition(b")")[2].split()[1])
+        except OSError:
+            break
+        found.append(pid)
+    return found

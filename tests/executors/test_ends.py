@@ -1,0 +1,188 @@
+"""Timeouts, stops and what is left behind: nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import uuid
+
+from batchyard.ports import Lost
+from tests.executors.yard import with_environment
+
+IGNORES = "trap '' TERM; echo armed; for i in $(seq 20); do sleep 1; done"
+POLITE = "trap 'echo asked; exit 9' TERM; echo armed; for i in $(seq 200); do sleep 0.1; done; exit 8"
+
+# Double-forks, starts sessions and goes on re-forking; at most 30 processes, over by itself after 20 s.
+ADVERSARY = """
+import os, signal, sys, time
+end = time.monotonic() + 20
+for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    signal.signal(number, signal.SIG_IGN)
+for branch in range(6):
+    if os.fork() == 0:
+        os.setsid()
+        for depth in range(4):
+            if os.fork() == 0:
+                os.setsid()
+                while time.monotonic() < end:
+                    time.sleep(0.02)
+                    if os.fork():
+                        os._exit(0)
+                    os.setsid()
+                os._exit(0)
+        os._exit(0)
+open("armed", "w").close()
+time.sleep({lingers})
+"""
+
+
+def armed(yard, attempt):
+    yard.until(lambda: b"armed" in yard.log_bytes(attempt), "the job has set its trap")
+
+
+def test_a_timeout_asks_first(yard):
+    attempt = yard.sh(POLITE, timeout_s=1)
+    told = yard.ended(attempt).ending
+    assert told.timed_out and told.status_reason == "Job attempt duration exceeded timeout"
+    assert told.exit_code == 9, "the program's own code after SIGTERM"
+    assert told.stopped_ms - told.started_ms >= 1000
+    said = yard.output(attempt).split()
+    assert (said[0], said[-1]) == ("armed", "asked"), "the shell may say in between that its child was terminated"
+
+
+def test_a_timeout_kills_what_ignores_it(yard):
+    told = yard.run(IGNORES, timeout_s=1).ending
+    assert told.timed_out and told.exit_code == 137
+    assert 2000 <= told.stopped_ms - told.started_ms < 15_000, "one second to the timeout, one of grace"
+
+
+def test_a_job_that_just_dies_of_its_timeout_is_137(yard):
+    told = yard.ended(yard.start(yard.spec("sleep", "20", timeout_s=1))).ending
+    assert told.timed_out and told.exit_code == 137
+
+
+def test_a_timeout_fires_without_server_and_runner(yard):
+    attempt = yard.start(yard.spec("sleep", "20", timeout_s=1))
+    yard.began(attempt)
+    yard.kill_runner()
+    time.sleep(2)
+    yard.start_runner()
+    told = yard.ended(attempt).ending
+    assert told.timed_out and told.stopped_ms - told.started_ms < 15_000
+
+
+def test_a_stop_asks_first_and_then_kills(yard):
+    polite, stubborn = yard.sh(POLITE), yard.sh(IGNORES)
+    for attempt in (polite, stubborn):
+        yard.began(attempt)
+        armed(yard, attempt)
+        yard.stop(attempt)
+        yard.stop(attempt)
+    assert yard.ended(polite).ending.exit_code == 9
+    told = yard.ended(stubborn).ending
+    assert (told.exit_code, told.timed_out) == (137, False)
+
+
+def test_a_stop_of_what_is_not_there_is_nothing(yard):
+    yard.stop("00000000-0000-4000-8000-00000000dead.1")
+    assert yard.run("exit 3").ending.exit_code == 3
+
+
+def test_an_adversary_leaves_no_survivor(isolated):
+    mark = f"MARK={uuid.uuid4()}"
+    environment = [{"name": "MARK", "value": mark.removeprefix("MARK=")}]
+    for lingers, stop in (("0.3", False), ("20", True)):
+        script = ADVERSARY.format(lingers=lingers)
+        attempt = isolated.start(isolated.spec("python3", "-c", script, environment=environment))
+        isolated.until(lambda a=attempt: (isolated.work(a) / "armed").exists(), "the adversary has forked")
+        assert len(with_environment(mark)) > 6, "it lives, so finding nothing later means something"
+        if stop:
+            isolated.stop(attempt)
+        isolated.ended(attempt)
+        assert with_environment(mark) == []
+
+
+def test_children_left_behind_end_with_the_main_process(yard):
+    mark = f"MARK={uuid.uuid4()}"
+    environment = [{"name": "MARK", "value": mark.removeprefix("MARK=")}]
+    attempt = yard.sh(
+        "sleep 20 & setsid sleep 20 & (setsid sh -c 'sleep 20 & sleep 20' &) ; sleep 0.3; exit 2",
+        environment=environment,
+    )
+    assert yard.ended(attempt).ending.exit_code == 2
+    assert with_environment(mark) == []
+
+
+def test_a_killed_runner_is_followed_by_one_that_knows_it_all(yard):
+    long = yard.sh("echo ran >> count; echo begun; sleep 2; echo over; exit 11")
+    short = yard.sh("sleep 0.3; exit 12")
+    yard.began(long), yard.began(short)
+    survey = yard.restart_runner()
+    assert long in survey.living
+    yard.start(yard.specs[long])
+    assert yard.ended(long).ending.exit_code == 11
+    assert yard.ended(short).ending.exit_code == 12
+    assert yard.output(long) == "begun\nover\n"
+    assert (yard.work(long) / "count").read_text() == "ran\n"
+
+
+def test_a_new_runner_starts_while_jobs_of_the_old_one_run(yard):
+    """Slots must not hold what says that a runner lives."""
+    attempt = yard.sh("sleep 3")
+    yard.began(attempt)
+    yard.kill_runner()
+    second = yard.start_runner()
+    time.sleep(0.5)
+    assert second.poll() is None, "the second runner found the lock held, by a slot"
+    assert attempt in yard.connect().living or yard.ended(attempt)
+
+
+def test_a_job_that_ends_without_a_runner_is_told_later(yard):
+    attempt = yard.sh("sleep 0.5; exit 13")
+    yard.began(attempt)
+    yard.kill_runner()
+    yard.until(lambda: (yard.data / "runner" / "exits" / attempt).stat().st_size > 0, "the slot writes the record")
+    yard.start_runner()
+    assert yard.ended(attempt).ending.exit_code == 13
+
+
+def test_a_killed_slot_is_a_lost_attempt_and_nothing_of_it_lives(isolated):
+    mark = f"MARK={uuid.uuid4()}"
+    environment = [{"name": "MARK", "value": mark.removeprefix("MARK=")}]
+    attempt = isolated.sh("setsid sleep 20 & sleep 20", environment=environment)
+    isolated.began(attempt)
+    isolated.until(lambda: len(with_environment(mark)) >= 3, "its processes are there")
+    for pid in isolated.slots():
+        os.kill(pid, signal.SIGKILL)
+    assert isolated.ended(attempt) == Lost(attempt)
+    assert with_environment(mark) == []
+    isolated.start(isolated.specs[attempt])
+    assert isolated.ended(attempt) == Lost(attempt), "a lost attempt is not started again"
+    assert isolated.run("exit 3").ending.exit_code == 3
+
+
+def test_a_slot_killed_while_no_runner_lives_is_lost_too(isolated):
+    attempt = isolated.sh("sleep 20")
+    isolated.began(attempt)
+    isolated.kill_runner()
+    for pid in isolated.slots():
+        os.kill(pid, signal.SIGKILL)
+    isolated.start_runner()
+    assert isolated.ended(attempt) == Lost(attempt)
+
+
+def test_a_second_runner_leaves_at_once(yard):
+    second = yard.start_runner()
+    assert second.wait(10) == 0
+    yard._runners.remove(second)
+    assert yard.run("exit 3").ending.exit_code == 3
+
+
+def test_quit_ends_jobs(yard):
+    mark = f"MARK={uuid.uuid4()}"
+    attempt = yard.sh("sleep 20 & sleep 20", environment=[{"name": "MARK", "value": mark.removeprefix("MARK=")}])
+    yard.began(attempt)
+    yard.executor.quit()
+    yard.until(lambda: yard._runners[-1].poll() is not None, "the runner leaves")
+    yard.until(lambda: with_environment(mark) == [], "the job is gone")
