@@ -1,0 +1,156 @@
+"""Watching jobs through the public API: their state, and their log lines as they come."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from batchyard.cli.client import LOG_GROUP, Client, Problem, Refused
+
+TERMINAL = ("SUCCEEDED", "FAILED")
+PLAIN_EXIT = "Essential container in task exited"  # AWS's statusReason of every plain exit, good or bad: says nothing
+POLL_FIRST_S, POLL_LAST_S, POLL_GROWTH = 0.02, 0.5, 1.4
+
+
+class Interrupted(BaseException):
+    """The user (or the system) asked this command to end; `signum` says how."""
+
+    def __init__(self, signum: int):
+        self.signum = signum
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Within it SIGINT, SIGTERM and SIGHUP raise Interrupted in the main thread."""
+
+    def raise_it(signum: int, _frame: Any) -> None:
+        raise Interrupted(signum)
+
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(signum, raise_it) for signum in signals]
+    try:
+        yield
+    finally:
+        for signum, handler in zip(signals, before, strict=True):
+            signal.signal(signum, handler)
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Within it those signals wait: for a step that must not be cut in half."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class Pace:
+    """How long to wait before asking again: short at first and after news, longer while nothing happens."""
+
+    def __init__(self) -> None:
+        self._wait_s = POLL_FIRST_S
+
+    def wait(self, news: bool) -> None:
+        self._wait_s = POLL_FIRST_S if news else min(POLL_LAST_S, self._wait_s * POLL_GROWTH)
+        time.sleep(self._wait_s)
+
+
+def describe(client: Client, job_id: str) -> dict[str, Any]:
+    """The job as DescribeJobs tells it; Problem if there is none of that id."""
+    found = client.call("DescribeJobs", jobs=[job_id])["jobs"]
+    if not found:
+        raise Problem(f"There is no job {job_id}.", "batchyard jobs lists those that there are.")
+    return found[0]
+
+
+def array_size(job: dict[str, Any]) -> int:
+    """Number of children; 0 for a job that is not an array parent."""
+    return job.get("arrayProperties", {}).get("size", 0)
+
+
+class LogReader:
+    """Reads one stream from its beginning, without repeating a line."""
+
+    def __init__(self, client: Client, stream: str):
+        self._client = client
+        self.stream = stream
+        self._token: str | None = None
+
+    def lines(self) -> Iterator[str]:
+        """What has come since the last call; nothing while the stream does not exist yet."""
+        while True:
+            more = {"nextToken": self._token} if self._token else {}
+            try:
+                page = self._client.logs(
+                    "GetLogEvents", logGroupName=LOG_GROUP, logStreamName=self.stream, startFromHead=True, **more
+                )
+            except Refused as refused:
+                if refused.code == "ResourceNotFoundException":
+                    return
+                raise
+            for event in page["events"]:
+                yield event["message"]
+            if page["nextForwardToken"] == self._token:
+                return
+            self._token = page["nextForwardToken"]
+
+
+def follow(client: Client, job_id: str) -> Iterator[str | dict[str, Any]]:
+    """The log lines of a single job or child as they come, over all attempts from the present one on.
+
+    Between them, at every look, the job as DescribeJobs tells it; the last item is the ended job.
+    """
+    reader: LogReader | None = None
+    pace, known = Pace(), None
+    while True:
+        job = describe(client, job_id)
+        news = job["status"] != known
+        known = job["status"]
+        stream = job.get("container", {}).get("logStreamName")
+        if reader is not None and stream != reader.stream:
+            yield from reader.lines()  # the rest of the attempt before
+            reader = None
+        if stream and reader is None:
+            reader = LogReader(client, stream)
+        if reader is not None:
+            for line in reader.lines():
+                news = True
+                yield line
+        yield job
+        if known in TERMINAL:
+            return
+        pace.wait(news)
+
+
+def watch_array(client: Client, job_id: str) -> Iterator[dict[str, Any]]:
+    """The array parent each time that its summary has changed; the last item is the ended parent."""
+    pace, known = Pace(), None
+    while True:
+        job = describe(client, job_id)
+        summary = (job["status"], job["arrayProperties"].get("statusSummary"))
+        if summary != known:
+            yield job
+        if job["status"] in TERMINAL:
+            return
+        pace.wait(summary != known)
+        known = summary
+
+
+def ended_children(job: dict[str, Any]) -> tuple[int, int]:
+    """How many children of the parent have SUCCEEDED and how many have FAILED."""
+    summary = job["arrayProperties"].get("statusSummary") or {}
+    return summary.get("SUCCEEDED", 0), summary.get("FAILED", 0)
+
+
+def pages(client: Client, operation: str, member: str, **params: Any) -> Iterator[dict[str, Any]]:
+    """All items of a paged operation, page after page."""
+    while True:
+        page = client.call(operation, **params)
+        yield from page[member]
+        if not page.get("nextToken"):
+            return
+        params["nextToken"] = page["nextToken"]
