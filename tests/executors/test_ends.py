@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 import uuid
 
+import pytest
+
+from batchyard.model.needs import Needs
 from batchyard.ports import Lost
 from tests.executors.yard import with_environment
 
@@ -186,3 +190,40 @@ def test_quit_ends_jobs(yard):
     yard.executor.quit()
     yard.until(lambda: yard._runners[-1].poll() is not None, "the runner leaves")
     yard.until(lambda: with_environment(mark) == [], "the job is gone")
+
+
+def test_memory_over_the_limit_at_once_is_killed_where_there_are_control_groups(yard):
+    """Faster than any look at the processes: 400 MB touched in one go, with a limit of 64 MiB."""
+    hog = "import mmap\nmmap.mmap(-1, 400 << 20).write(b'x' * (400 << 20))\nprint('survived')"
+    attempt = yard.start(yard.spec("python3", "-c", hog, needs=Needs(1000, 64)))
+    told = yard.ended(attempt).ending
+    if not yard.executor.memory_groups:
+        pytest.skip("no memory control group can be made here (as root, cgroup v1 or a delegated v2)")
+    assert (told.exit_code, told.reason) == (137, "OutOfMemoryError: Container killed due to memory usage")
+    assert "survived" not in yard.output(attempt)
+    assert told.peak_memory_bytes <= 66 << 20
+
+
+def test_the_next_job_of_a_slot_has_its_own_limit_and_peak(yard):
+    script = "x = bytearray({} << 20); print('done')"
+    big = yard.start(yard.spec("python3", "-c", script.format(150), needs=Needs(1000, 300)))
+    first = yard.ended(big).ending
+    small = yard.start(yard.spec("python3", "-c", script.format(20), needs=Needs(1000, 64)))
+    second = yard.ended(small).ending
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert first.peak_memory_bytes >= 150 << 20
+    if yard.executor.memory_groups:
+        assert second.peak_memory_bytes < 64 << 20
+
+
+def test_a_flood_of_output_keeps_head_and_tail_and_says_what_was_cut(make_yard):
+    yard = make_yard(log_max_mib=4)
+    line = "x" * 99
+    attempt = yard.sh(f"echo begin; yes {line} | head -n 200000; echo end")
+    assert yard.ended(attempt).ending.exit_code == 0
+    content = yard.log_bytes(attempt)
+    assert len(content) <= (4 << 20) + 200
+    assert content.startswith(b"begin\n" + line.encode()) and content.endswith(b"\nend\n")
+    cut = re.search(rb"\n\[batchyard: (\d+) bytes of output were cut here\]\n", content)
+    assert cut is not None
+    assert int(cut[1]) + len(content) - len(cut[0]) == len("begin\nend\n") + 200_000 * 100

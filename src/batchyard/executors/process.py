@@ -31,6 +31,7 @@ class ProcessExecutor:
         self._lines: Lines | None = None
         self.isolation = ""
         self.weaker: tuple[str, ...] = ()
+        self.memory_groups = False  # whether the kernel bounds the memory of each job
 
     # -- orders ---------------------------------------------------------------------------------------------------
 
@@ -109,6 +110,7 @@ class ProcessExecutor:
                 "Let its jobs end with the version that started them, or stop it: it leaves by itself 10 s after."
             )
         self.isolation, self.weaker = hello["isolation"], tuple(hello["weaker"])
+        self.memory_groups = hello["memory_groups"]
 
     def _connect(self) -> bool:
         """Try once; the runner answers the inventory with all that it knows, and last with a survey."""

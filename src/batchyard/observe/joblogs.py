@@ -6,12 +6,18 @@ time of the first sample that covers its end, so times never decrease and lie wi
 
 from __future__ import annotations
 
+import logging
 import os
 from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from batchyard.ports import LogEvent
+
+log = logging.getLogger(__name__)
 
 EVENT_MAX = 256 * 1024  # bytes of one event; a longer line is told in pieces (CloudWatch's bound)
 
@@ -33,60 +39,62 @@ class FileLogs:
         except FileNotFoundError:
             return None
 
+    def remove(self, attempt: str, opened_ms: int) -> None:
+        # Days' directories stay: slots keep some open, and there is one a day.
+        path = self.path(attempt, opened_ms)
+        for each in (path, path.with_suffix(".idx")):
+            try:
+                each.unlink(missing_ok=True)
+            except OSError as error:
+                log.warning("%s could not be removed: %s", each, error.strerror)
+
     def read_forward(
         self, attempt: str, opened_ms: int, offset: int, limit: int, max_bytes: int, closed: bool
     ) -> list[LogEvent]:
-        chunk = self._bytes(attempt, opened_ms, offset, max_bytes)
-        whole = closed and self._is_end(attempt, opened_ms, offset + len(chunk))
-        return self._events(attempt, opened_ms, chunk, offset, whole)[:limit]
+        with self._open(attempt, opened_ms) as file:
+            chunk = file.read(offset, max_bytes + EVENT_MAX + 1)
+            pieces = _pieces(chunk, offset, whole=closed and offset + len(chunk) >= file.size)
+        room = offset + max_bytes
+        kept = [piece for number, piece in enumerate(pieces[:limit]) if not number or piece.end <= room]
+        return self._events(attempt, opened_ms, kept)
 
     def read_backward(
         self, attempt: str, opened_ms: int, offset: int, limit: int, max_bytes: int, closed: bool
     ) -> list[LogEvent]:
-        start = max(0, offset - max_bytes)
-        chunk = self._bytes(attempt, opened_ms, start, offset - start)
-        if start > 0:  # we may have begun within a line
-            cut = chunk.find(b"\n") + 1
-            if cut:
-                start, chunk = start + cut, chunk[cut:]
-        whole = closed and self._is_end(attempt, opened_ms, start + len(chunk))
-        events = self._events(attempt, opened_ms, chunk, start, whole)
-        return events[-limit:] if limit else []
+        with self._open(attempt, opened_ms) as file:
+            offset = min(offset, file.size)
+            start = max(0, offset - max_bytes)
+            chunk = file.read(start, offset - start)
+            cut = chunk.find(b"\n", 0, -1) + 1
+            if start and cut:
+                start, chunk = start + cut, chunk[cut:]  # we may have begun within a line
+            elif start:
+                start, chunk = _within_long_line(file, offset, max_bytes)  # all we read is one line
+            pieces = _pieces(chunk, start, whole=closed or offset < file.size)
+        return self._events(attempt, opened_ms, pieces[-limit:] if limit else [])
 
-    def _bytes(self, attempt: str, opened_ms: int, offset: int, count: int) -> bytes:
+    @contextmanager
+    def _open(self, attempt: str, opened_ms: int) -> Iterator[_Log]:
         try:
             descriptor = os.open(self.path(attempt, opened_ms), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            return b""
+            yield _Log(-1, 0)
+            return
         try:
-            return os.pread(descriptor, max(0, count), offset)
+            yield _Log(descriptor, os.fstat(descriptor).st_size)
         finally:
             os.close(descriptor)
 
-    def _is_end(self, attempt: str, opened_ms: int, offset: int) -> bool:
-        return offset >= (self.size(attempt, opened_ms) or 0)
-
-    def _events(self, attempt: str, opened_ms: int, chunk: bytes, offset: int, whole: bool) -> list[LogEvent]:
-        """Lines of `chunk`, which lies at `offset`; an unfinished last line only if `whole` or long."""
-        if not chunk:
+    def _events(self, attempt: str, opened_ms: int, pieces: list[_Piece]) -> list[LogEvent]:
+        """The pieces with the time of the first sample that covers their end; at the last, of the last sample."""
+        if not pieces:
             return []
         offsets, times = self._samples(attempt, opened_ms)
-        events, at = [], 0
-        while at < len(chunk):
-            end = chunk.find(b"\n", at, at + EVENT_MAX)
-            if end >= 0:
-                stop, after = end, end + 1
-            elif len(chunk) - at >= EVENT_MAX:
-                stop = after = at + EVENT_MAX
-            elif whole:
-                stop = after = len(chunk)
-            else:
-                break
-            text = chunk[at:stop].decode("utf-8", "replace").removesuffix("\r")
-            sample = bisect_left(offsets, offset + after)
-            time_ms = times[min(sample, len(times) - 1)] if times else opened_ms
-            events.append(LogEvent(time_ms, text, offset + at, offset + after))
-            at = after
+        events = []
+        for content, offset, end in pieces:
+            sample = min(bisect_left(offsets, end), len(times) - 1)
+            text = content.decode("utf-8", "replace").removesuffix("\r")
+            events.append(LogEvent(times[sample] if times else opened_ms, text, offset, end))
         return events
 
     def _samples(self, attempt: str, opened_ms: int) -> tuple[list[int], list[int]]:
@@ -98,7 +106,69 @@ class FileLogs:
         offsets, times = [], []
         for line in lines:
             parts = line.split()
-            if len(parts) == 2 and all(part.isdigit() for part in parts):
+            if len(parts) >= 2 and all(part.isdigit() for part in parts[:2]):
                 times.append(int(parts[0]))
                 offsets.append(int(parts[1]))
         return offsets, times
+
+
+class _Log(NamedTuple):
+    """An open log; descriptor -1 is one that does not exist."""
+
+    descriptor: int
+    size: int
+
+    def read(self, offset: int, count: int) -> bytes:
+        return os.pread(self.descriptor, max(0, count), offset) if self.descriptor >= 0 else b""
+
+
+class _Piece(NamedTuple):
+    """A line without its end, or a part of a long one; `end` is where the next begins."""
+
+    content: bytes
+    offset: int
+    end: int
+
+
+def _pieces(chunk: bytes, offset: int, whole: bool) -> list[_Piece]:
+    """Cut `chunk`, which begins a line or piece at `offset`; a rest without its end counts only if `whole`."""
+    pieces, at = [], 0
+    while at < len(chunk):
+        end = chunk.find(b"\n", at, at + EVENT_MAX + 1)
+        if end >= 0:
+            stop, after = end, end + 1
+        elif len(chunk) - at > EVENT_MAX:
+            stop = after = at + _cut(chunk[at : at + EVENT_MAX + 1])
+        elif whole:
+            stop = after = len(chunk)
+        else:
+            break
+        pieces.append(_Piece(chunk[at:stop], offset + at, offset + after))
+        at = after
+    return pieces
+
+
+def _cut(line: bytes) -> int:
+    """Where a line of more than EVENT_MAX bytes is cut: after EVENT_MAX at most, and not within a character."""
+    end = EVENT_MAX
+    while end > EVENT_MAX - 3 and line[end] & 0xC0 == 0x80:
+        end -= 1
+    return end
+
+
+def _within_long_line(file: _Log, offset: int, max_bytes: int) -> tuple[int, bytes]:
+    """The last pieces, of `max_bytes` in all, of a long line that reaches to `offset`; where they begin, and they.
+
+    Where a line is cut depends on where it begins, so that is looked for, block by block.
+    """
+    at = offset - 1
+    while at > 0:
+        block = max(0, at - EVENT_MAX)
+        found = file.read(block, at - block).rfind(b"\n")
+        if found >= 0:
+            at = block + found + 1
+            break
+        at = block
+    while offset - at > max(max_bytes, EVENT_MAX + 1):
+        at += _cut(file.read(at, EVENT_MAX + 1))
+    return at, file.read(at, offset - at)

@@ -15,7 +15,7 @@ import time
 
 from setproctitle import setproctitle
 
-from batchyard.executors.runner import sandbox, slot
+from batchyard.executors.runner import about, memory, sandbox, slot
 from batchyard.executors.runner.parent import Runner
 
 LOCK_WAIT_S = 0.5  # a child that a killed runner was just forking holds the lock for a moment
@@ -45,8 +45,10 @@ def main() -> int:
     if arguments.isolation is None:
         kind, weaker = sandbox.best_kind(lambda kind: _trial(place._replace(isolation=kind)))
         place = place._replace(isolation=kind)
+    place = place._replace(groups=memory.make_base(data))
     if place.isolation == sandbox.SESSION and os.geteuid() == 0:
         _close_to_others(data)
+    about.write(place, weaker)
     Runner(place, weaker, arguments.work_keep_hours).run()
     return 0
 

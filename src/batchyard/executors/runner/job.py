@@ -10,7 +10,7 @@ import signal
 import time
 from dataclasses import dataclass
 
-from batchyard.executors.runner import sandbox
+from batchyard.executors.runner import memory, sandbox
 from batchyard.executors.runner.output import Output
 from batchyard.executors.runner.wire import VERSION
 
@@ -50,6 +50,7 @@ class Room:
     exits: int
     logs: int
     work: int
+    group: memory.Group | None  # counts and bounds memory; None: we look at the processes from time to time
     watched: dict[str, list[str]]  # directories of the slot's own, and what is in them between jobs
     day: str = ""
     day_directory: int = -1
@@ -159,6 +160,8 @@ class Job:
             (os.POSIX_SPAWN_DUP2, self.output.writer, 1),
             (os.POSIX_SPAWN_DUP2, self.output.writer, 2),
         )
+        if self._room.group is not None:
+            self._room.group.begin(self._order["memory_mib"])
         self._started_s, now_ms = boot_s(), time.time_ns() // 1_000_000
         self.pid = self._find_and_spawn(argv, environ, actions)
         self.pidfd = os.pidfd_open(self.pid)
@@ -204,7 +207,7 @@ class Job:
         if self._kill_at is not None and now_s >= self._kill_at:
             self.kill()
         self._reap_orphans()
-        if now_s >= self._memory_at:
+        if now_s >= self._memory_at and self._room.group is None:
             self._measure()
             self._memory_at = now_s + (0.0 if self._room.own_proc else 1.0)
 
@@ -267,6 +270,9 @@ class Job:
                 term_signal = os.WTERMSIG(status)
             else:
                 exit_code = os.WEXITSTATUS(status)
+            if self._room.group is not None:
+                self._peak_bytes, killed = self._room.group.end()
+                self._oom = killed and exit_code != 0  # a job that survives the death of a child may still succeed
         stopped_ms = self._now_ms()
         if self.output is not None:
             self.output.finish(stopped_ms)

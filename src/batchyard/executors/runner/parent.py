@@ -10,7 +10,6 @@ import json
 import os
 import pwd
 import select
-import shutil
 import signal
 import socket
 import time
@@ -18,7 +17,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
-from batchyard.executors.runner import sandbox, slot
+from batchyard.executors.runner import memory, sandbox, slot
+from batchyard.executors.runner.sweep import SWEEP_S, sweep_work
 from batchyard.executors.runner.wire import SOCKET, VERSION, Lines, connect, listen
 
 LINGER_S = 10.0  # without a server and without a job, the runner leaves after this
@@ -26,7 +26,6 @@ IDLE_S = 60.0  # an idle slot is let go after this
 ADOPT_S = 30.0  # how long a living slot may take to answer a new runner
 QUIT_S = 3.0
 FORKS_PER_ORDER = 3  # a start whose slot dies before it claimed goes to another slot, so many times in all
-SWEEP_S = 600.0  # how often old working directories are looked for
 NOBODY = 65534
 
 
@@ -52,7 +51,8 @@ class Runner:
         self._place = place
         self._keep_s = work_keep_hours * 3600
         self._swept_s = -SWEEP_S
-        self._hello = _line({"op": "hello", "version": VERSION, "isolation": place.isolation, "weaker": weaker})
+        hello = {"op": "hello", "version": VERSION, "isolation": place.isolation, "weaker": weaker}
+        self._hello = _line(hello | {"memory_groups": place.groups is not None})
         runner = os.path.join(place.data, "runner")
         self._runner = os.open(runner, os.O_RDONLY | os.O_DIRECTORY)
         self._slots = os.open(os.path.join(runner, "slots"), os.O_RDONLY | os.O_DIRECTORY)
@@ -73,6 +73,8 @@ class Runner:
         """Until nobody needs us."""
         self._attempts = dict.fromkeys(name for name in os.listdir(self._exits) if not name.startswith("."))
         self._adopt()
+        if self._place.groups:
+            memory.remove_stale(self._place.groups, set(self._seats))
         self._listener = listen(self._runner, SOCKET, 16)
         self._watch(self._listener, self._meet)
         while not self._over():
@@ -88,6 +90,11 @@ class Runner:
             seat.lines.send(b'{"op":"quit"}')
             seat.lines.flush()
         os.unlink(SOCKET, dir_fd=self._runner)
+        for seat in self._seats.values():
+            if seat.pidfd is not None:
+                _ended(seat.pidfd, QUIT_S)
+        if self._place.groups:
+            memory.remove_base(self._place.groups)
 
     def _over(self) -> bool:
         busy = len(self._idle) < len(self._seats)
@@ -117,13 +124,7 @@ class Runner:
             seat.lines.flush()
         if time.monotonic() - self._swept_s > SWEEP_S:
             self._swept_s = time.monotonic()
-            self._remove_old_work(time.time() - self._keep_s)
-
-    def _remove_old_work(self, before_s: float) -> None:
-        """Working directories last changed before `before_s` go, except of attempts that live."""
-        for entry in os.scandir(os.path.join(self._place.data, "work")):
-            if self._attempts.get(entry.name) is None and entry.stat(follow_symlinks=False).st_mtime < before_s:
-                shutil.rmtree(entry.path, ignore_errors=True)
+            sweep_work(self._place.data, time.time() - self._keep_s, self._attempts)
 
     # -- servers --------------------------------------------------------------------------------------------------
 
@@ -248,6 +249,8 @@ class Runner:
         for name in os.listdir(self._slots):
             os.unlink(name, dir_fd=self._slots)
         os.unlink(SOCKET, dir_fd=self._runner)
+        if self._place.groups:
+            memory.remove_base(self._place.groups)
         os._exit(0)
 
     # -- slots ----------------------------------------------------------------------------------------------------
@@ -333,6 +336,8 @@ class Runner:
         for name, directory in ((seat.name, self._slots), (f".{seat.name}", self._exits)):
             with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=directory)
+        if self._place.groups:
+            memory.remove(self._place.groups, seat.name)
         attempt = seat.attempt
         if not attempt:
             return

@@ -13,7 +13,7 @@ from typing import NamedTuple, NoReturn
 
 from setproctitle import setproctitle
 
-from batchyard.executors.runner import sandbox
+from batchyard.executors.runner import memory, sandbox
 from batchyard.executors.runner.job import Claimed, Job, Room, boot_s
 from batchyard.executors.runner.wire import Lines
 
@@ -33,6 +33,7 @@ class Place(NamedTuple):
     isolation: str  # one of sandbox.KINDS
     hidden: tuple[str, ...]
     soft_files: int  # the limit of open files that jobs start with
+    groups: str | None = None  # where slots have their control groups (memory.py); None: nowhere
 
 
 def begin(name: str, listener: socket.socket, place: Place, identity: sandbox.Identity) -> NoReturn:
@@ -41,6 +42,7 @@ def begin(name: str, listener: socket.socket, place: Place, identity: sandbox.Id
         gc.freeze()  # the runner's objects name descriptors that are no longer theirs: they must never be closed
         os.dup2(listener.fileno(), _LISTENER, inheritable=False)
         os.closerange(_LISTENER + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        group = _joined(place, name)
         if place.isolation == sandbox.SESSION:
             os.setsid()
             sandbox.adopt_orphans()
@@ -50,14 +52,22 @@ def begin(name: str, listener: socket.socket, place: Place, identity: sandbox.Id
                 os._exit(0)
             os.setsid()
         setproctitle(f"batchyard slot {place.data}")
-        Slot(furnished_room(name, place, identity)).serve()
+        Slot(furnished_room(name, place, identity, group)).serve()
     except BaseException as error:
         os.write(2, f"batchyard slot {name}: {type(error).__name__}: {error}\n".encode())
         os._exit(1)
     os._exit(0)
 
 
-def furnished_room(name: str, place: Place, identity: sandbox.Identity) -> Room:
+def _joined(place: Place, name: str) -> memory.Group | None:
+    """The slot's own control group, if it can have one."""
+    try:
+        return memory.Group(place.groups, name) if place.groups else None
+    except OSError:
+        return None
+
+
+def furnished_room(name: str, place: Place, identity: sandbox.Identity, group: memory.Group | None) -> Room:
     """Open what the slot needs, hide the rest, give up what jobs must not have."""
     directories = [
         os.open(os.path.join(place.data, path), os.O_RDONLY | os.O_DIRECTORY)
@@ -82,7 +92,7 @@ def furnished_room(name: str, place: Place, identity: sandbox.Identity) -> Room:
     own += [place.data, f"{place.data}/work"] if isolated else []
     own_proc = isolated and os.readlink("/proc/self") == "1"
     watched = {path: os.listdir(path) for path in own}
-    return Room(name, place.data, isolated, own_proc, identity, *directories, watched=watched)
+    return Room(name, place.data, isolated, own_proc, identity, *directories, watched=watched, group=group)
 
 
 class Slot:
