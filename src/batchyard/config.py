@@ -95,6 +95,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("stop_grace_s", _natural, 30, "seconds", "Between SIGTERM and SIGKILL when a job is stopped"),
     Setting("work_keep_hours", _natural, 24, "hours", "How long a job's working directory is kept after its end"),
     Setting("log_max_mib", _positive, 256, "MiB", "Bound of one attempt's log"),
+    Setting("jobs_keep_days", _natural, 7, "days", "How long finished jobs and their logs are kept"),
+    Setting("jobs_keep_most", _natural, 1_000_000, "jobs", "Finished jobs kept at most; an array counts its children"),
+    Setting(
+        "disk_reserve_mib", _natural, 16, "MiB", "With less free for the data directory, nothing new is taken or run"
+    ),
     Setting("log_level", _level, "warning", "level", "What the server says on standard error"),
 )
 
@@ -118,6 +123,9 @@ class Settings:
     stop_grace_s: int
     work_keep_hours: int
     log_max_mib: int
+    jobs_keep_days: int
+    jobs_keep_most: int
+    disk_reserve_mib: int
     log_level: str
 
     @property

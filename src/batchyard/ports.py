@@ -111,6 +111,8 @@ class JobRow(NamedTuple):
     attempts: int  # number of the latest attempt, 0 if none
     depends_on: tuple[tuple[str | None, int], ...]  # (job id as the caller named it, kind)
     body: dict[str, Any]  # {} when the reader was asked for a summary
+    exit_code: int | None = None  # of the latest attempt, once it is over
+    reason: str | None = None  # likewise
 
 
 class StreamRow(NamedTuple):
@@ -194,6 +196,12 @@ class Commits(Protocol):
 
     def commit(self, now_ms: int, facts: Sequence[Fact]) -> None:
         """Rows and journal in one durable transaction."""
+
+    def has_room(self) -> bool:
+        """Whether the disk has room for what a decision brings with it; while it has none, nothing is decided."""
+
+    def retire(self, now_ms: int) -> bool:
+        """Let go of finished jobs that are old or too many, a few milliseconds' worth; whether to call again soon."""
 
     def attempt_spec(self, job: int, index: int, number: int) -> AttemptSpec:
         """What an executor must know to run the attempt (whose AttemptOpened is committed)."""
@@ -279,3 +287,6 @@ class LogStore(Protocol):
 
     def size(self, attempt: str, opened_ms: int) -> int | None:
         """Bytes written so far; None if there is no log."""
+
+    def remove(self, attempt: str, opened_ms: int) -> None:
+        """The job is known no more: its log goes. Nothing happens if there is none."""

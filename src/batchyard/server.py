@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchyard.config import Settings
+from batchyard.errors import Unavailable
 from batchyard.model.needs import Needs
 
 if TYPE_CHECKING:
@@ -43,9 +44,9 @@ LOCK_WAIT_S = 10.0  # children of a serve that was killed end within this
 READY_WAIT_S = 30.0
 TICK_S = 0.2
 STOP_WAIT_S = 5.0
-RESTART_WAIT_S = (0.0, 0.2, 1.0, 5.0)  # before the 1st, 2nd, ... restart of a child that does not stay up
+RESTART_WAIT_S = (0.0, 0.1, 0.5, 2.0, 5.0)  # after so many early ends in a row
 STAYS_UP_S = 10.0
-PROVIDER = "local"
+PROVIDER, PRETEND = "local", "pretend"  # names of executors; `pretend` serves many providers
 
 
 class ServeError(Exception):
@@ -156,8 +157,9 @@ def _listen(settings: Settings) -> socket.socket:
 class Child:
     """One supervised process and when to start it (again)."""
 
-    def __init__(self, name: str, start: Callable[[], subprocess.Popen]):
+    def __init__(self, name: str, start: Callable[[], subprocess.Popen], says_why: Path | None = None):
         self.name = name
+        self._hint = f"; {says_why} says why" if says_why else ""
         self._start = start
         self.process: subprocess.Popen | None = None
         self._started_s = 0.0
@@ -169,16 +171,21 @@ class Child:
         if self.process is not None and self.process.poll() is not None:
             stayed = time.monotonic() - self._started_s > STAYS_UP_S
             self._failures = 0 if stayed else self._failures + 1
-            wait_s = RESTART_WAIT_S[min(max(0, self._failures - 1), len(RESTART_WAIT_S) - 1)]
+            wait_s = RESTART_WAIT_S[min(self._failures, len(RESTART_WAIT_S) - 1)]
             self._due_s = time.monotonic() + wait_s
-            log.warning("%s ended (%s); starting it again in %.1f s", self.name, self.process.returncode, wait_s)
+            log.warning(
+                "%s ended (%s); starting it again in %.1f s%s", self.name, self.process.returncode, wait_s, self._hint
+            )
             self.process = None
         if self.process is None and time.monotonic() >= self._due_s:
             self._started_s = time.monotonic()
             self.process = self._start()
 
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
     def ask_to_end(self) -> None:
-        if self.process is not None and self.process.poll() is None:
+        if self.alive():
             self.process.terminate()
 
     def end(self, wait_s: float) -> None:
@@ -202,7 +209,7 @@ class Supervisor:
         self._wake, self._ring = os.pipe()
         for descriptor in (self._wake, self._ring):
             os.set_blocking(descriptor, False)
-        self._runner: subprocess.Popen | None = None
+        self._runner = Child("runner", self._spawn_runner, settings.data_path / "runner" / "runner.log")
         self._children = [Child("engine", lambda: self._spawn("engine")), Child("api", lambda: self._spawn("api"))]
         self._ending = False
 
@@ -278,15 +285,29 @@ class Supervisor:
         )
 
     def _tend_runner(self) -> None:
-        """Start a runner if none holds its lock; one left by an earlier server goes on."""
-        if self._runner is not None and self._runner.poll() is None:
-            return
-        if _is_locked(self._settings.data_path / "runner" / "lock"):
-            return
-        self._runner = subprocess.Popen(
-            [sys.executable, "-P", "-m", "batchyard.executors.runner", "--data", str(self._settings.data_path)],
+        """Keep a runner alive; one left by an earlier server goes on, and holds the lock."""
+        if self._runner.alive() or not _is_locked(self._settings.data_path / "runner" / "lock"):
+            self._runner.tend()
+
+    def _spawn_runner(self) -> subprocess.Popen:
+        """In a session of its own and with next to no environment: it outlives us, and jobs must not inherit ours."""
+        keep = ("PATH", "LANG", "PYTHONPATH")
+        data, hours = str(self._settings.data_path), str(self._settings.work_keep_hours)
+        hide = ["--hide", os.path.abspath(self._settings.access_key_file)] if self._settings.access_key_file else []
+        return subprocess.Popen(
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "batchyard.executors.runner",
+                "--data",
+                data,
+                "--work-keep-hours",
+                hours,
+                *hide,
+            ],
             stdin=subprocess.DEVNULL,
-            env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": os.environ.get("LANG", "C.UTF-8")},
+            env={name: os.environ[name] for name in keep if name in os.environ},
             start_new_session=True,
             cwd="/",
         )
@@ -299,11 +320,7 @@ class Supervisor:
         deadline = time.monotonic() + STOP_WAIT_S
         while _is_locked(self._settings.data_path / "runner" / "lock") and time.monotonic() < deadline:
             time.sleep(0.01)
-        if self._runner is not None:
-            try:
-                self._runner.wait(1.0)
-            except subprocess.TimeoutExpired:
-                log.warning("the runner did not leave; it ends by itself when its jobs are over")
+        self._runner.end(1.0)
 
 
 def _is_locked(path: Path) -> bool:
@@ -324,45 +341,6 @@ def _is_locked(path: Path) -> bool:
 # -- the children --------------------------------------------------------------------------------------------------
 
 
-class BellSocket:
-    """The bell: a datagram socket in the data directory, bound by the engine, rung by the api."""
-
-    def __init__(self, data: Path):
-        (data / "bell.sock").unlink(missing_ok=True)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
-        directory = os.open(data, os.O_PATH)
-        self._socket.bind(f"/proc/self/fd/{directory}/bell.sock")  # a socket's own path holds only 107 bytes
-        os.close(directory)
-
-    def fileno(self) -> int:
-        return self._socket.fileno()
-
-    def drain(self) -> bool:
-        rung = False
-        while True:
-            try:
-                self._socket.recv(16)
-                rung = True
-            except BlockingIOError:
-                return rung
-
-
-class BellRope:
-    """The api's end of the bell; an engine that is away finds the requests in the file."""
-
-    def __init__(self, data: Path):
-        self._path = f"/proc/self/fd/{os.open(data, os.O_PATH)}/bell.sock"
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
-
-    def ring(self) -> None:
-        try:
-            self._socket.sendto(b"!", self._path)
-        except OSError:
-            pass
-
-
 def local_room(settings: Settings) -> Needs:
     """What jobs may hold together: as set, else what the machine has."""
     vcpus = settings.vcpus or len(os.sched_getaffinity(0))
@@ -372,45 +350,54 @@ def local_room(settings: Settings) -> Needs:
 
 def run_engine(settings: Settings) -> None:
     """The engine process: until the lifeline (standard input) is cut."""
+    from batchyard.engine.bell import BellSocket
     from batchyard.engine.clock import SteadyClock
     from batchyard.engine.engine import Engine
+    from batchyard.executors.pretend import PretendExecutor
     from batchyard.executors.process import ProcessExecutor
+    from batchyard.observe.joblogs import FileLogs
     from batchyard.store.commits import SqliteCommits
+    from batchyard.store.retention import DAY_MS, Retention
+    from batchyard.store.sqlite import last_ms
 
     data = settings.data_path
-    commits = SqliteCommits(data)
+    keep = Retention(settings.jobs_keep_days * DAY_MS, settings.jobs_keep_most)
+    commits = SqliteCommits(data, keep, FileLogs(data).remove, settings.disk_reserve_mib << 20)
     snapshot = commits.load()
-    engine = Engine(
-        snapshot,
-        commits,
-        {PROVIDER: ProcessExecutor(settings)},
-        {PROVIDER: local_room(settings)},
-        SteadyClock(snapshot.last_ms),
-        BellSocket(data),
-    )
+    clock = SteadyClock(last_ms(data))
+    executors = {
+        PROVIDER: ProcessExecutor(settings),
+        PRETEND: PretendExecutor(data, clock, settings.stop_grace_s),
+    }
+    engine = Engine(snapshot, commits, executors, {PROVIDER: local_room(settings)}, clock, BellSocket(data))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; serve decides
-    engine.run(sys.stdin.fileno())
+    try:
+        engine.run(sys.stdin.fileno())
+    except Unavailable as error:  # what was decided last is in no file: serve starts an engine that decides it again
+        sys.exit(f"batchyard engine: {error}")
 
 
 def api_context(settings: Settings) -> Context:
     """The api's adapters: requests.db to write, both files to read, logs, keys and clocks."""
     from batchyard.access import keys
     from batchyard.api.context import Context
+    from batchyard.engine.bell import BellRope
     from batchyard.engine.clock import SteadyClock
     from batchyard.observe.joblogs import FileLogs
     from batchyard.store.intake import SqliteIntake
     from batchyard.store.reader import SqliteReader
+    from batchyard.store.sqlite import last_ms
 
     data = settings.data_path
     room = local_room(settings)
     return Context(
         settings=replace(settings, vcpus=room.cpu_milli // 1000, memory=room.memory_mib),
-        intake=SqliteIntake(data, BellRope(data).ring),
+        intake=SqliteIntake(data, BellRope(data).ring, settings.disk_reserve_mib << 20),
         reader=SqliteReader(data),
         logs=FileLogs(data),
         directory=keys.Keyring(known_keys(settings)),
-        clock=SteadyClock(),
+        clock=SteadyClock(last_ms(data)),
         wall_s=time.time,
         mint=lambda: str(uuid.uuid4()),
     )
@@ -436,17 +423,22 @@ def run_api(settings: Settings, listener: int) -> None:
     import uvloop
 
     from batchyard.api.app import build_app
+    from batchyard.api.connection import Door, connections_max
+    from batchyard.store.retention import keep_removing
 
     async def main() -> None:
-        app = build_app(api_context(settings))
+        context = api_context(settings)
+        app = build_app(context)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=Door(connections_max()),
+                ws="none",
                 lifespan="off",
                 access_log=False,
                 log_config=None,
                 server_header=False,
+                timeout_keep_alive=20,
                 timeout_graceful_shutdown=2,
             )
         )
@@ -456,8 +448,10 @@ def run_api(settings: Settings, listener: int) -> None:
             asyncio.get_running_loop().remove_reader(0)
 
         asyncio.get_running_loop().add_reader(0, cut)
+        removing = asyncio.create_task(keep_removing(context.intake.remove_retired))
         with socket.socket(fileno=listener) as sock:
             await server.serve(sockets=[sock])
+        removing.cancel()
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     uvloop.run(main())

@@ -25,6 +25,10 @@ class Progress:
     attempts: list[AttemptRow] = field(default_factory=list)
 
 
+def _last_ending(attempts: list[AttemptRow]) -> tuple[int | None, str | None]:
+    return (attempts[-1].exit_code, attempts[-1].reason) if attempts else (None, None)
+
+
 class MemoryStore:
     """Intake and Reader at once; a number is the place in a list, from 1."""
 
@@ -125,7 +129,7 @@ class MemoryStore:
         return JobRow(
             seq, index, new.uuid, new.region, new.name, new.queue, new.definition, new.created_ms, new.size,
             progress.status, progress.status_reason, progress.started_ms, progress.stopped_ms, progress.stop_kind,
-            len(progress.attempts), named, msgspec.json.decode(new.body),
+            len(progress.attempts), named, msgspec.json.decode(new.body), *_last_ending(progress.attempts),
         )  # fmt: skip
 
     def job(self, region: str, uuid: str, index: int) -> JobRow | None:

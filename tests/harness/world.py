@@ -67,6 +67,11 @@ class World:
     def environment(self, enabled: bool = True) -> int:
         return self._configure(lambda seq: EnvironmentChanged(seq, seq, "local", f"i-{seq:017x}", enabled))
 
+    def pretend(self, vcpus: int, memory_mib: int = 16_384) -> int:
+        """An environment with a provider of its own."""
+        room = Needs(vcpus * 1000, memory_mib)
+        return self._configure(lambda seq: EnvironmentChanged(seq, seq, f"pretend/{seq}", f"i-{seq:017x}", True, room))
+
     def queue(self, *environments: int, priority: int = 1) -> int:
         places = environments or (self.environment(),)
         return self._configure(lambda seq: QueueChanged(seq, seq, priority, True, places))

@@ -57,7 +57,8 @@ def test_requests_come_as_events_in_order(ask, commits):
     retry = RetryPolicy(3, (RetryRule(True, on_exit_code="1*"), RetryRule(False, on_reason="x", on_status_reason="y")))
 
     async def story(intake, yard):
-        place = asking.environment("off", enabled=False, provider="pretend")
+        own = b'{"room":[8000,100,0]}'
+        place = asking.environment("off", enabled=False, provider="pretend/u", body=own)
         number = await intake.create_environment(place)
         first = await intake.submit(job(yard, size=2, needs=Needs(500, 64, 1), retry=retry))
         await intake.wish(wish(first, 1, CANCEL, "why"))
@@ -68,10 +69,10 @@ def test_requests_come_as_events_in_order(ask, commits):
     events = commits.requests(0, 100, NOBODY)
     here = events[0]
     assert isinstance(here, EnvironmentChanged) and here.environment == here.seq == yard.environment
-    assert here.instance.startswith("i-") and here.enabled and here.provider == "local"
+    assert here.instance.startswith("i-") and here.enabled and here.provider == "local" and here.room is None
     assert events[1:] == [
         QueueChanged(2, yard.queue, 10, True, (yard.environment,)),
-        EnvironmentChanged(4, number, "pretend", ids.machine_instance_id(place.uuid), False),
+        EnvironmentChanged(4, number, "pretend/u", ids.machine_instance_id(place.uuid), False, Needs(8000, 100, 0)),
         JobSubmitted(5, first, yard.queue, 2, Needs(500, 64, 1), retry),
         StopRequested(6, 5, 1, CANCEL, "why"),
         JobSubmitted(7, second, yard.queue, 0, asking.NEEDS, RetryPolicy(), (Upstream(5, 1, AFTER),)),

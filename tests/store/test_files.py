@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from batchyard.model.facts import RequestApplied
 from batchyard.store import queries as loader
+from batchyard.store.commits import SqliteCommits
 from batchyard.store.queries import queries
-from batchyard.store.sqlite import REQUESTS, STATE, StoreError, migrate, open_reader, open_writer, path_of
+from batchyard.store.sqlite import REQUESTS, STATE, StoreError, last_ms, migrate, open_reader, open_writer, path_of
+
+from .asking import job
 
 STORE = Path(loader.__file__).parent
 NOUNS = sorted(path.stem for path in (STORE / "sql" / "queries").glob("*.sql"))
@@ -52,10 +56,64 @@ def test_a_file_of_a_newer_batchyard_is_refused_unchanged(data, which):
     db = sqlite3.connect(path_of(data, which))
     db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(StoreError, match=rf"{which}\.db has schema version 99, this Batchyard knows up to 1"):
+    with pytest.raises(StoreError, match=rf"{which}\.db has schema version 99, this Batchyard knows up to 2"):
         migrate(data)
     with pytest.raises(StoreError, match="not at schema version"):
         open_reader(data, which)
+
+
+AS_VERSION_1 = {
+    REQUESTS: """
+        DROP INDEX jobs_by_text; DROP INDEX wishes_by_job; ALTER TABLE meta DROP COLUMN last_ms;
+        UPDATE meta SET last_seq = 9;
+        INSERT INTO wishes VALUES (9, 8, -1, 2, 'x', 77);""",
+    STATE: """
+        DROP INDEX jobs_ended; DROP INDEX journal_by_job; DROP TABLE retiring;
+        ALTER TABLE meta DROP COLUMN checked_seq; ALTER TABLE jobs DROP COLUMN succeeded;
+        INSERT INTO jobs (seq, uuid, queue, size, status, changed_ms)
+        VALUES (8, x'00', 2, 2, 6, 5), (9, x'01', 2, 0, 5, 5);
+        INSERT INTO children (job, idx, status) VALUES (8, 0, 5), (8, 1, 6);""",
+}
+
+
+def test_files_of_version_1_are_brought_up_to_date(tmp_path):
+    migrate(tmp_path)
+    wanted = [columns(tmp_path, which) for which in (REQUESTS, STATE)]
+    for which, script in AS_VERSION_1.items():
+        db = sqlite3.connect(path_of(tmp_path, which))
+        db.executescript(script + "PRAGMA user_version = 1;")
+        db.close()
+    migrate(tmp_path)
+    assert [columns(tmp_path, which) for which in (REQUESTS, STATE)] == wanted
+    db = open_reader(tmp_path, STATE)
+    assert db.execute("SELECT seq, succeeded FROM jobs").fetchall() == [(8, 1), (9, None)]
+    db.close()
+    assert last_ms(tmp_path) == 77
+
+
+def columns(data, which):
+    """Every table and index with its columns, whatever the text that made it."""
+    db = open_reader(data, which)
+    try:
+        return {
+            name: db.execute(f"PRAGMA {kind}_xinfo({name})").fetchall()
+            for kind, name in db.execute("SELECT type, name FROM sqlite_schema ORDER BY name")
+        }
+    finally:
+        db.close()
+
+
+def test_no_clock_begins_before_what_either_file_holds(data, ask):
+    async def story(intake, yard):
+        await intake.submit(job(yard, created_ms=5_000))
+        await intake.submit(job(yard, created_ms=4_000))
+
+    ask(story)
+    assert last_ms(data) == 5_000
+    commits = SqliteCommits(data)
+    commits.commit(6_000, [RequestApplied(3)])
+    commits.close()
+    assert last_ms(data) == 6_000
 
 
 def test_an_interrupted_creation_is_done_again(tmp_path):
@@ -134,6 +192,12 @@ def test_the_schemas_travel_with_the_package():
         (STATE, "states", "open_attempts"),
         (STATE, "states", "by_task"),
         (STATE, "states", "held_until"),
+        (STATE, "retiring", "ended"),
+        (STATE, "retiring", "delete_journal"),
+        (STATE, "retiring", "delete_attempts"),
+        (REQUESTS, "removals", "delete_text"),
+        (REQUESTS, "removals", "delete_wishes"),
+        (REQUESTS, "removals", "waiting_after"),
         (REQUESTS, "submissions", "by_idempotency"),
         (REQUESTS, "submissions", "by_uuid"),
         (REQUESTS, "submissions", "after"),
@@ -148,7 +212,7 @@ def test_what_is_asked_often_neither_scans_nor_sorts(data, which, noun, name):
     sql = getattr(queries(noun), name)
     named = dict.fromkeys(re.findall(r":([a-z_]+)", sql), 0)
     db = open_reader(data, which)
-    plan = " / ".join(row[3] for row in db.execute("EXPLAIN QUERY PLAN " + sql, named or (0,) * sql.count("?")))
+    plan = " / ".join(row[3] for row in db.execute("EXPLAIN QUERY PLAN " + sql, named or (0,) * _parameters(sql)))
     db.close()
     assert "TEMP B-TREE" not in plan, plan
     for step in plan.split(" / "):

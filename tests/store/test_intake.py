@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
 import uuid as uuids
@@ -458,3 +459,27 @@ def test_a_failed_sync_refuses_the_whole_batch_and_reopens(data, monkeypatch):
     assert [str(uuids.UUID(bytes=row[0])) for row in rows(data, "SELECT uuid FROM jobs")] == [good]
     assert rows(data, "SELECT last_seq FROM meta") == rows(data, "SELECT max(seq) FROM jobs")
     assert count(data, "texts") == 1, "a body of the lost transaction was believed to be stored"
+
+
+def test_with_little_room_left_nothing_new_is_taken_and_old_jobs_may_go(data, monkeypatch):
+    async def story():
+        intake = SqliteIntake(data, reserve_bytes=1)
+        yard = await furnish(intake, data)
+        uuid = await intake.submit(job(yard))
+        real = os.statvfs(data)
+        left = real.f_bavail * real.f_frsize
+        intake._disk._reserve_bytes = left + 2**40
+        for call in (
+            intake.submit(job(yard)),
+            intake.wish(wish(uuid)),
+            intake.register_definition(asking.definition()),
+        ):
+            with pytest.raises(Unavailable, match="disk is full.*try again"):
+                await call
+        assert await intake.remove_retired() == 0
+        intake._disk._reserve_bytes = 1
+        await intake.submit(job(yard))
+        await intake.close()
+
+    asyncio.run(story())
+    assert count(data, "jobs") == 2 and count(data, "wishes") == 0

@@ -182,6 +182,53 @@ def test_array_children_have_states_of_their_own(ask, reader, commits):
     assert reader.job(REGION, array, WHOLE).status == PENDING
 
 
+def test_lists_tell_how_the_latest_attempt_ended(ask, reader, commits):
+    async def story(intake, yard):
+        return yard, await intake.submit(job(yard)), await intake.submit(job(yard, size=2))
+
+    yard, single, array = ask(story)
+    one, many = (reader.job(REGION, uuid, WHOLE) for uuid in (single, array))
+    failed = Ending(3, "Essential container in task exited", "OutOfMemoryError", None, 22)
+
+    def lived(row, index, number, to, ending):
+        opened = f.AttemptOpened(row.seq, index, number, row.uuid, 1, "i-1", 20)
+        return [opened, f.AttemptClosed(row.seq, index, number, to, ending, 22)]
+
+    facts = [added(one), added(many, PENDING), *lived(one, WHOLE, 1, RUNNABLE, failed)]
+    facts += lived(one, WHOLE, 2, FAILED, failed._replace(exit_code=4)) + lived(many, 1, 1, SUCCEEDED, DONE)
+    commits.commit(30, [*facts, f.RequestApplied(many.seq)])
+    ended = reader.list_queue(yard.queue, FAILED, None, 9)[0]
+    assert (ended.attempts, ended.exit_code, ended.reason) == (2, 4, "OutOfMemoryError")
+    assert reader.job(REGION, single, WHOLE)[-2:] == (4, "OutOfMemoryError")
+    child = reader.list_children(many.seq, SUCCEEDED, -1, 9)[0]
+    assert (child.index, child.exit_code, child.reason) == (1, 0, None)
+    assert reader.job(REGION, array, 1)[-2:] == (0, None)
+    assert reader.list_children(many.seq, RUNNABLE, -1, 9)[0][-2:] == (None, None)
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["with its last children", "later"])
+def test_a_finished_array_keeps_its_outcome(ask, reader, commits, at_once):
+    async def story(intake, yard):
+        return await intake.submit(job(yard, size=5))
+
+    row = reader.job(REGION, ask(story), WHOLE)
+    ends = [f.ChildrenMoved(row.seq, 0, 2, RUNNABLE, FAILED, 12, "why")]
+    for index in range(2, 5):
+        ends += [
+            f.AttemptOpened(row.seq, index, 1, row.uuid, 1, "i-1", 20),
+            f.AttemptClosed(row.seq, index, 1, SUCCEEDED, DONE, 40),
+        ]
+    over = f.JobMoved(row.seq, WHOLE, FAILED, 40, "Array Child Job failed")
+    commits.commit(12, [added(row, PENDING), f.RequestApplied(row.seq)])
+    for facts in [[*ends, over]] if at_once else [ends, [over]]:
+        commits.commit(40, facts)
+    assert reader.child_counts(row.seq) == [0, 0, 0, 0, 0, 3, 2]
+    asked = []
+    reader._files.state.set_trace_callback(asked.append)
+    assert reader.child_counts(row.seq) == [0, 0, 0, 0, 0, 3, 2]
+    assert not [sql for sql in asked if "children" in sql], "the children were counted again"
+
+
 def test_a_queue_is_listed_by_state_newest_first_in_pages(ask, reader, commits):
     async def story(intake, yard):
         other = await intake.create_queue(asking.queue([yard.environment], name="other"))

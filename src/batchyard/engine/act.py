@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from batchyard.engine.inbox import Key
 from batchyard.model.actions import Action, ReleaseAttempt, StartAttempt
-from batchyard.model.ids import attempt_id
+from batchyard.model.ids import attempt_id, executor_name
 from batchyard.ports import Commits, Executor
 
 
@@ -21,7 +21,7 @@ def act(
     """Give the orders and keep `open_attempts` true."""
     for action in actions:
         attempt = attempt_id(action.uuid, action.index, action.number)
-        executor = executors[provider_of(action.environment)]
+        executor = executors[executor_name(provider_of(action.environment))]
         if isinstance(action, StartAttempt):
             open_attempts[attempt] = (action.job, action.index, action.number)
             executor.start(commits.attempt_spec(action.job, action.index, action.number))

@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 
 LONGEST_WAIT_S = 1.0  # a lost ring of the bell costs at most this
 RECONNECT_WAIT_S = 0.02  # how often an executor that is away is tried again
+FULL_WAIT_S = 0.5  # how often a full disk is looked at again
+RETIRE_EVERY_MS = 1000
+RETIRE_AGAIN_MS = 50  # when more finished jobs are to go: a few milliseconds of work in so many
 
 
 class Bell(Protocol):
@@ -30,7 +33,7 @@ class Bell(Protocol):
 
 
 class Engine:
-    """Runs one scheduler against the store and the executors, by provider name."""
+    """Runs one scheduler against the store and the executors, which go by name (``model.ids.executor_name``)."""
 
     def __init__(
         self,
@@ -50,11 +53,16 @@ class Engine:
         self.inbox.open = open_attempts
         self._pending = [ProviderSized(name, room) for name, room in rooms.items()]
         self._more = True
+        self._full = False  # whether the disk was, when last looked at
+        self._retire_ms = 0  # when finished jobs are seen to next
+        self._retiring = False  # whether more of them are to go
 
     def run(self, lifeline: int) -> None:
         """Turn until `lifeline`, a descriptor that says nothing while its other end lives, becomes readable."""
         while not self._wait(lifeline):
-            self.turn()
+            if self._has_room():
+                self.turn()
+            self.retire()
 
     def turn(self) -> None:
         """Gather, decide, commit, act: once."""
@@ -70,8 +78,27 @@ class Engine:
         self._more = decision.more
         log.debug("turn: %d events, %d facts, %d actions", len(events), len(decision.facts), len(decision.actions))
 
+    def _has_room(self) -> bool:
+        """Without room on the disk nothing is decided: news and requests wait where they are."""
+        full = not self._commits.has_room()
+        if full != self._full:
+            self._full = full
+            log.warning(
+                "The disk is full: nothing is started or recorded until there is room." if full else "Room again."
+            )
+        return not full
+
+    def retire(self) -> None:
+        """Between turns, let go of finished jobs: bounded, and not too often."""
+        now_ms = self._clock.now_ms()
+        if now_ms >= self._retire_ms:
+            self._retiring = self._commits.retire(now_ms)
+            self._retire_ms = now_ms + (RETIRE_AGAIN_MS if self._retiring else RETIRE_EVERY_MS)
+
     def _wait(self, lifeline: int) -> bool:
         """Sleep until something may have happened; True when the lifeline is cut."""
+        if self._full:
+            return bool(select.select([lifeline], [], [], FULL_WAIT_S)[0])
         sources = [lifeline, self._bell.fileno()]
         away = False
         for executor in self._executors.values():
@@ -80,7 +107,8 @@ class Engine:
             if descriptor >= 0:
                 sources.append(descriptor)
         busy = self._more or self.inbox.rung or self._pending
-        wait_s = 0.0 if busy else RECONNECT_WAIT_S if away else LONGEST_WAIT_S
+        idle_s = RETIRE_AGAIN_MS / 1000 if self._retiring else LONGEST_WAIT_S
+        wait_s = 0.0 if busy else RECONNECT_WAIT_S if away else idle_s
         readable, _, _ = select.select(sources, [], [], wait_s)
         if self._bell.fileno() in readable or not readable:
             self.inbox.rung = self._bell.drain() or self.inbox.rung or not readable

@@ -27,6 +27,7 @@ class EnvironmentChanged(NamedTuple):
     provider: str
     instance: str  # the machine as one container instance
     enabled: bool
+    room: Needs | None = None  # of a provider that is this environment's own
 
 
 class QueueChanged(NamedTuple):
@@ -121,6 +122,7 @@ class ExecutorSurveyed(NamedTuple):
     """After every (re)connection: the attempts, as (job, index, number), that the provider's executor still holds.
 
     An open attempt that is missing was never begun (STARTING: it is started again) or is gone (RUNNING: lost).
+    `provider` is the executor's name (``ids.executor_name``): it may serve several providers.
     """
 
     provider: str

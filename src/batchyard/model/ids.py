@@ -79,6 +79,11 @@ def machine_instance_id(environment_uuid: str) -> str:
     return "i-" + hashlib.blake2b(environment_uuid.encode(), digest_size=16, person=b"batchyard-inst").hexdigest()[:17]
 
 
+def executor_name(provider: str) -> str:
+    """The executor behind a provider: what stands before the slash (`pretend/UUID` is one environment's own)."""
+    return provider.partition("/")[0]
+
+
 def log_stream(definition_name: str, attempt: str) -> str:
     """`JOBDEFINITION/default/TASKID`, the definition's name cut at 200 characters (reference "Logs and metrics")."""
     return f"{definition_name[:200]}/default/{task_id(attempt)}"

@@ -50,13 +50,16 @@ class NewDefinition(NamedTuple):
 
 
 class NewEnvironment(NamedTuple):
-    """A compute environment to store. `body` is the JSON of the request, as given."""
+    """A compute environment to store. `body` is the JSON of the request, as given.
+
+    An environment whose provider is its own (`pretend/UUID`) has that provider's room there, too, as `room`.
+    """
 
     region: str
     name: str
     uuid: str
     kind: str  # MANAGED or UNMANAGED
-    provider: str  # "local"
+    provider: str  # "local", or "pretend/UUID"
     enabled: bool
     body: bytes
     created_ms: int

@@ -27,7 +27,7 @@ from batchyard.model.events import (
     StopRequested,
 )
 from batchyard.model.facts import Fact, ProviderRecorded, RequestApplied
-from batchyard.model.ids import WHOLE
+from batchyard.model.ids import WHOLE, executor_name
 from batchyard.model.jobs import TERMINATE
 from batchyard.model.needs import Needs
 from batchyard.scheduler import dependencies, ledger, lifecycle, ordering, placement
@@ -174,6 +174,8 @@ def _provider_sized(state: State, event: ProviderSized) -> None:
 
 def _environment_changed(state: State, event: EnvironmentChanged) -> None:
     if _is_new(state, event.seq):
+        if event.room is not None:
+            _provider_sized(state, ProviderSized(event.provider, event.room))
         _set_environment(state, event)
 
 
@@ -238,7 +240,7 @@ def _executor_surveyed(state: State, event: ExecutorSurveyed) -> None:
     """Heal: start again what was never begun, give up what is gone, repeat stops that may not have arrived."""
     for job in list(state.jobs.values()):
         for index, opened in sorted(job.opens(), key=lambda item: item[0]):
-            if state.environments[opened.environment].provider != event.provider:
+            if executor_name(state.environments[opened.environment].provider) != event.provider:
                 continue
             order = (job.seq, index, opened.number, job.uuid, opened.environment)
             stop = job.stop_of(index)

@@ -5,5 +5,6 @@
 May import ``model``, ``ports``, ``config``, ``errors``, msgspec and the standard library; never another room.
 
 Start reading with ``sql/requests.sql`` and ``sql/state.sql``; then ``writer.py`` (how many callers share one
-commit) and ``intake.py``, ``apply.py`` (a fact becomes rows) and ``commits.py``, last ``reader.py``.
+commit) and ``intake.py``, ``apply.py`` (a fact becomes rows) and ``commits.py``, then ``reader.py``, last
+``retention.py`` (how finished jobs leave both files).
 """

@@ -2,8 +2,9 @@
 
 The functions only gather rows; ``write`` then runs few statements over many rows each. Rows are gathered in *lanes*,
 written in the order of LANES: a lane takes the rows of statements whose mutual order matters, and keeps it. That a
-lane is written before another is right because a job is added before it moves, and an attempt is opened before it
-begins and begins before it is closed; between other lanes no statement touches what another one reads or writes.
+lane is written before another is right because a job is added before it moves, an attempt is opened before it begins
+and begins before it is closed, and an array is over after its children; between other lanes no statement touches what
+another one reads or writes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from batchyard.store.sqlite import StoreError
 
 _SQL = queries("facts")
 
-LANES = ("state", "added", "spawned", "jobs", "children", "stops", "opened", "began", "closed", "journal")
+LANES = ("state", "added", "spawned", "jobs", "children", "stops", "opened", "began", "closed", "over", "journal")
 
 
 class Batch:
@@ -86,12 +87,16 @@ def job_added(batch: Batch, fact: facts.JobAdded) -> None:
         ended = fact.at_ms if fact.child_status in TERMINAL else None
         children = {"job": fact.job, "size": fact.size, "status": fact.child_status, "stopped_ms": ended}
         batch.add("spawned", _SQL.add_children, children, fact.size)
+        if fact.status in TERMINAL:
+            batch.add("over", _SQL.end_array, (fact.job,))
     detail = columns.encode({"size": fact.size, "child_status": fact.child_status}) if fact.size else None
     batch.tell(fact.at_ms, "added", fact.job, WHOLE, WHOLE + 1, fact.status, None, detail)
 
 
 def job_moved(batch: Batch, fact: facts.JobMoved) -> None:
     batch.move(fact.job, fact.index, fact.to, fact.at_ms, reason=fact.status_reason)
+    if fact.index == WHOLE and fact.to in TERMINAL:
+        batch.add("over", _SQL.end_array, (fact.job,))
     detail = _reason_detail(fact.status_reason)
     batch.tell(fact.at_ms, "moved", fact.job, fact.index, fact.index + 1, fact.to, None, detail)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
@@ -27,6 +28,8 @@ from batchyard.ports import Snapshot
 from batchyard.store import columns
 from batchyard.store.apply import apply
 from batchyard.store.queries import queries
+from batchyard.store.retention import Awaited, Retention, Retirement
+from batchyard.store.room import Disk
 from batchyard.store.sqlite import REQUESTS, STATE, StoreError, open_reader, open_writer
 
 _ENVIRONMENTS = queries("environments")
@@ -40,16 +43,35 @@ _CHUNK = 1000  # live jobs read from requests.db at a time
 
 
 class SqliteCommits:
-    """The writing process of state.db; it only reads requests.db. One per data directory, used from one thread."""
+    """The writing process of state.db; it only reads requests.db. One per data directory, used from one thread.
 
-    def __init__(self, data_path: Path | str):
+    Of finished jobs it keeps what `keep` says; `forget_log` removes the log of an attempt that goes with its job.
+    Of the disk it leaves `reserve_bytes` free if others do.
+    """
+
+    def __init__(
+        self,
+        data_path: Path | str,
+        keep: Retention | None = None,
+        forget_log: Callable[[str, int], None] = lambda attempt, opened_ms: None,
+        reserve_bytes: int = 0,
+    ):
+        self._disk = Disk(data_path, reserve_bytes)
         self._state = open_writer(data_path, STATE)
         self._requests = open_reader(data_path, REQUESTS)
+        self._keep = keep or Retention()
+        self._forget_log = forget_log
+        self._awaited = Awaited()
+        self._retirement: Retirement | None = None
         self._job_spec = lru_cache(maxsize=256)(self._read_job_spec)
 
     def close(self) -> None:
         self._state.close()
         self._requests.close()
+
+    def has_room(self) -> bool:
+        """Whether the disk has room for what a decision brings with it."""
+        return self._disk.has_room()
 
     def commit(self, now_ms: int, facts: Sequence[Fact]) -> None:
         """Rows, journal and clock (`now_ms`) in one durable transaction; without facts nothing is written.
@@ -60,11 +82,33 @@ class SqliteCommits:
         """
         if not facts:
             return
-        try:
-            self._state.execute("BEGIN IMMEDIATE")
+        with self._transaction(now_ms):
             apply(self._state, facts)
-            self._state.execute(_FACTS.set_last_ms, (now_ms,))
-            self._state.commit()
+        self._awaited.follow(facts)
+
+    def retire(self, now_ms: int) -> bool:
+        """Go on letting go of finished jobs, a bounded part; True if it is worth while to call again soon.
+
+        Nothing goes before ``load``. Raises as ``commit`` does.
+        """
+        if self._retirement is None:
+            return False
+        with self._transaction(now_ms):
+            return self._retirement.step(now_ms)
+
+    @contextmanager
+    def _transaction(self, now_ms: int) -> Iterator[None]:
+        """One durable transaction, or none if nothing is changed."""
+        state = self._state
+        try:
+            state.execute("BEGIN IMMEDIATE")
+            changes = state.total_changes
+            yield
+            if state.total_changes == changes:
+                state.rollback()
+                return
+            state.execute(_FACTS.set_last_ms, (now_ms,))
+            state.commit()
         except sqlite3.OperationalError as error:
             self._undo()
             raise Unavailable(
@@ -105,6 +149,7 @@ class SqliteCommits:
         for place, event in enumerate(events):
             if type(event) is JobSubmitted:
                 if event.upstreams:
+                    self._awaited.note(event)
                     upstreams = tuple(
                         up if up.seq == 0 or up.seq in earlier or holds(up.seq) else self._with_states(up)
                         for up in event.upstreams
@@ -136,7 +181,10 @@ class SqliteCommits:
         state = self._state
         applied_seq, last_ms = state.execute(_STATES.meta).fetchone()
         providers = {name: Needs(*room) for name, *room in state.execute(_STATES.providers)}
-        return Snapshot(applied_seq, last_ms, providers, self._configuration(applied_seq), self._held_jobs())
+        self._awaited = Awaited()
+        jobs = self._held_jobs()
+        self._retirement = Retirement(state, self._requests, self._awaited, self._keep, self._forget_log)
+        return Snapshot(applied_seq, last_ms, providers, self._configuration(applied_seq), jobs)
 
     def _configuration(self, applied_seq: int) -> list[Event]:
         """What was applied, by creation: live jobs may name a queue whose latest change is yet to be applied.
@@ -216,8 +264,9 @@ class SqliteCommits:
 
 
 def _environment_changed(row: tuple) -> EnvironmentChanged:
-    seq, number, provider, uuid, enabled = row
-    return EnvironmentChanged(seq, number, provider, ids.machine_instance_id(uuid), bool(enabled))
+    seq, number, provider, uuid, enabled, room = row
+    own = None if room is None else Needs(*columns.decode(room))
+    return EnvironmentChanged(seq, number, provider, ids.machine_instance_id(uuid), bool(enabled), own)
 
 
 def _queue_changed(row: tuple) -> QueueChanged:

@@ -8,8 +8,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from batchyard.errors import ClientError
+from batchyard.errors import ClientError, Unavailable
 from batchyard.model import ids
 from batchyard.model.jobs import (
     N_TO_N,
@@ -24,8 +25,10 @@ from batchyard.model.jobs import (
 from batchyard.store import columns
 from batchyard.store.columns import StoredUpstream
 from batchyard.store.queries import queries
-from batchyard.store.sqlite import REQUESTS, open_writer
-from batchyard.store.writer import GroupCommit
+from batchyard.store.retention import Removal
+from batchyard.store.room import Disk
+from batchyard.store.sqlite import REQUESTS, STATE, open_reader, open_writer
+from batchyard.store.writer import RETRY, GroupCommit, Unit
 
 _NUMBERING = queries("numbering")
 _ENVIRONMENTS = queries("environments")
@@ -40,14 +43,17 @@ TEXTS_KNOWN = 10_000  # hashes of bodies known to be stored: about 1 MB of memor
 class SqliteIntake:
     """The writing process of requests.db. One per data directory; used from one asyncio loop.
 
-    `on_commit` is called after each commit, when its callers have been answered: the bell.
+    `on_commit` is called after each commit, when its callers have been answered: the bell. While no more than
+    `reserve_bytes` are free on the disk every call raises Unavailable.
     """
 
-    def __init__(self, data_path: Path | str, on_commit: Callable[[], None] = lambda: None):
+    def __init__(self, data_path: Path | str, on_commit: Callable[[], None] = lambda: None, reserve_bytes: int = 0):
         self._data_path = data_path
-        self._last_seq = self._stored_seq = 0
+        self._disk = Disk(data_path, reserve_bytes)
+        self._last_seq = self._stored_seq = self._last_ms = 0
         self._texts: OrderedDict[bytes, None] = OrderedDict()
         self._writer = GroupCommit(self._open, self._finish, on_commit)
+        self._removal = Removal(lambda: open_reader(data_path, STATE), lambda text: self._texts.pop(text, None))
 
     @property
     def commits(self) -> int:
@@ -57,52 +63,69 @@ class SqliteIntake:
     async def close(self) -> None:
         """Finish what was accepted, refuse what comes, close the file."""
         await self._writer.close()
+        self._removal.close()
 
     async def register_definition(self, definition: NewDefinition) -> int:
-        return await self._writer.run(partial(self._register, definition))
+        return await self._store(partial(self._register, definition))
 
     async def create_environment(self, environment: NewEnvironment) -> int:
-        return await self._writer.run(partial(self._create_environment, environment))
+        return await self._store(partial(self._create_environment, environment))
 
     async def create_queue(self, queue: NewQueue) -> int:
-        return await self._writer.run(partial(self._create_queue, queue))
+        return await self._store(partial(self._create_queue, queue))
 
     async def submit(self, job: NewJob) -> str:
-        return await self._writer.run(partial(self._submit, job))
+        return await self._store(partial(self._submit, job))
 
     async def wish(self, wish: Wish) -> bool:
-        return await self._writer.run(partial(self._wish, wish))
+        return await self._store(partial(self._wish, wish))
+
+    async def _store(self, unit: Unit) -> Any:
+        if not self._disk.has_room():
+            raise Unavailable("The server's disk is full, it takes nothing new.", RETRY)
+        return await self._writer.run(unit)
+
+    async def remove_retired(self) -> int:
+        """Remove some of the finished jobs that the engine proposed to let go; how many it had to see to."""
+        proposed, checked_seq = self._removal.proposed()
+        if not proposed:
+            return 0
+        gone = await self._writer.run(lambda db: self._removal.unit(proposed, checked_seq, self._last_seq, db))
+        self._removal.carried_out(gone)
+        return len(gone)
 
     # -- the file and what memory knows of it ------------------------------------------------------------------
 
     def _open(self) -> sqlite3.Connection:
         """Open the file; what memory believed of an earlier connection's transactions is forgotten."""
         db = open_writer(self._data_path, REQUESTS)
-        self._last_seq = self._stored_seq = db.execute(_NUMBERING.last_seq).fetchone()[0]
+        self._last_seq, self._last_ms = db.execute(_NUMBERING.last).fetchone()
+        self._stored_seq = self._last_seq
         self._texts.clear()
         return db
 
     def _finish(self, db: sqlite3.Connection) -> None:
         if self._stored_seq != self._last_seq:
-            db.execute(_NUMBERING.set_last_seq, (self._last_seq,))
+            db.execute(_NUMBERING.set_last, (self._last_seq, self._last_ms))
             self._stored_seq = self._last_seq
 
-    def _next_seq(self) -> int:
+    def _next_seq(self, at_ms: int) -> int:
         # A unit that is undone leaves a gap: numbers need not be dense, only growing and used once.
         self._last_seq += 1
+        self._last_ms = max(self._last_ms, at_ms)
         return self._last_seq
 
     # -- units: each runs in its own savepoint -----------------------------------------------------------------
 
     def _register(self, new: NewDefinition, db: sqlite3.Connection) -> int:
         revision = db.execute(_NUMBERING.next_revision, (new.region, new.name)).fetchall()[0][0]
-        seq = self._next_seq()
+        seq = self._next_seq(new.created_ms)
         db.execute(_DEFINITIONS.insert, (seq, new.region, new.name, revision, new.body.decode(), new.created_ms))
         return revision
 
     def _create_environment(self, new: NewEnvironment, db: sqlite3.Connection) -> int:
         _refuse_taken(db, _ENVIRONMENTS.by_name, new.region, new.name)
-        seq = self._next_seq()
+        seq = self._next_seq(new.created_ms)
         db.execute(
             _ENVIRONMENTS.insert,
             (
@@ -124,7 +147,7 @@ class SqliteIntake:
         for number in new.environments:
             if db.execute(_ENVIRONMENTS.by_id, (number,)).fetchone() is None:
                 raise ClientError(f"Compute environment number {number} does not exist.", "Create it first.")
-        seq = self._next_seq()
+        seq = self._next_seq(new.created_ms)
         environments = columns.encode(new.environments)
         db.execute(
             _QUEUES.insert,
@@ -154,7 +177,7 @@ class SqliteIntake:
         db.execute(
             _SUBMISSIONS.insert,
             (
-                self._next_seq(),
+                self._next_seq(job.created_ms),
                 columns.pack_uuid(job.uuid),
                 job.region,
                 job.name,
@@ -177,7 +200,9 @@ class SqliteIntake:
         found = _known(db, wish.uuid, wish.index)
         if found is None:
             return False
-        db.execute(_WISHES.insert, (self._next_seq(), found[0], wish.index, wish.kind, wish.reason, wish.at_ms))
+        db.execute(
+            _WISHES.insert, (self._next_seq(wish.at_ms), found[0], wish.index, wish.kind, wish.reason, wish.at_ms)
+        )
         return True
 
     def _remember(self, text: bytes) -> None:

@@ -1,7 +1,8 @@
 """Reader over both files, for the api process: what was asked and what became of it, put together.
 
 Every answer comes from one snapshot of each file, state.db's taken first: whatever the state knows of was asked for
-before, so a job that is missing from the state is SUBMITTED, and its children are too.
+before, so a job that is missing from the state is SUBMITTED, and its children are too. A job whose request is gone is
+unknown, though the state may hold it a little longer (``retention.py``).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from batchyard.model import ids
-from batchyard.model.states import NAMES, SUBMITTED
+from batchyard.model.states import FAILED, NAMES, SUBMITTED, SUCCEEDED
 from batchyard.ports import AttemptRow, DefinitionRow, EnvironmentRow, JobRow, QueueRow, StreamRow
 from batchyard.store import columns
 from batchyard.store.queries import queries
@@ -36,6 +37,8 @@ class _Progress(NamedTuple):
     stopped_ms: int | None = None
     stop_kind: int | None = None
     attempts: int = 0
+    exit_code: int | None = None
+    reason: str | None = None
 
 
 class _Files(NamedTuple):
@@ -129,9 +132,13 @@ class SqliteReader:
             if seq > held_until:
                 row = files.asked.execute(_SUBMISSIONS.size, (seq,)).fetchone()
                 counts[SUBMITTED] = 0 if row is None else row[0]
-            else:
-                for status, count in files.state.execute(_STATES.child_counts, (seq,)):
-                    counts[status] = count
+                return counts
+            size, succeeded = files.state.execute(_STATES.outcome, (seq,)).fetchone() or (0, 0)
+            if succeeded is not None:
+                counts[SUCCEEDED], counts[FAILED] = succeeded, size - succeeded
+                return counts
+            for status, count in files.state.execute(_STATES.child_counts, (seq,)):
+                counts[status] = count
         return counts
 
     def attempts(self, seq: int, index: int) -> list[AttemptRow]:
@@ -146,11 +153,21 @@ class SqliteReader:
                 bounds = {"applied": held_until, "before": before, "queue": queue, "limit": limit}
                 rows = files.asked.execute(_SUBMISSIONS.waiting, bounds)
                 waiting = [_job(row, ids.WHOLE, _Progress()) for row in rows]
-            found = files.state.execute(_STATES.in_status, (queue, status, before, limit - len(waiting)))
+            return waiting + self._held(files, queue, status, before, limit - len(waiting))
+
+    @staticmethod
+    def _held(files: _Files, queue: int, status: int, before: int, limit: int) -> list[JobRow]:
+        """A page of those the state holds; it may hold some whose request is gone, and nobody knows them any more."""
+        page: list[JobRow] = []
+        while len(page) < limit:
+            found = files.state.execute(_STATES.in_status, (queue, status, before, limit - len(page)))
             progress = {seq: _Progress(*values) for seq, *values in found}
-            seqs = columns.encode(list(progress))
-            rows = files.asked.execute(_SUBMISSIONS.summaries, (seqs,))
-            return waiting + [_job(row, ids.WHOLE, progress[row[0]]) for row in rows]
+            if not progress:
+                break
+            rows = files.asked.execute(_SUBMISSIONS.summaries, (columns.encode(list(progress)),))
+            page += [_job(row, ids.WHOLE, progress[row[0]]) for row in rows]
+            before = min(progress)
+        return page
 
     def list_children(self, seq: int, status: int, after: int, limit: int) -> list[JobRow]:
         with self._snapshot() as (files, held_until):
@@ -178,9 +195,11 @@ class SqliteReader:
             if row is None:
                 return None
             job, packed, index, number, opened_ms, closed = row
-            name = files.asked.execute(_SUBMISSIONS.definition_name, (job,)).fetchone()[0]
+            named = files.asked.execute(_SUBMISSIONS.definition_name, (job,)).fetchone()
+        if named is None:  # the job is on its way out
+            return None
         attempt = ids.attempt_id(columns.unpack_uuid(packed), index, number)
-        return StreamRow(attempt, opened_ms, name, bool(closed))
+        return StreamRow(attempt, opened_ms, named[0], bool(closed))
 
 
 class _Asked(NamedTuple):
@@ -228,6 +247,8 @@ def _job(row: tuple, index: int, progress: _Progress) -> JobRow | None:
         attempts=progress.attempts,
         depends_on=tuple((up.named, up.kind) for up in columns.unpack_upstreams(asked.upstreams)),
         body={} if asked.body is None else columns.decode(asked.body),
+        exit_code=progress.exit_code,
+        reason=progress.reason,
     )
 
 

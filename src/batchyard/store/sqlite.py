@@ -10,7 +10,7 @@ from batchyard.store.queries import text
 
 REQUESTS = "requests"
 STATE = "state"
-VERSION = {REQUESTS: 1, STATE: 1}  # a higher number needs sql/migrations/<file>-<number>.sql
+VERSION = {REQUESTS: 2, STATE: 2}  # a higher number needs sql/migrations/<file>-<number>.sql
 
 _BUSY_S = 5.0
 
@@ -84,6 +84,16 @@ def open_reader(data_path: Path | str, which: str) -> sqlite3.Connection:
         db.close()
         raise StoreError(f"{path} is not at schema version {VERSION[which]}: migrate the data directory first.")
     return db
+
+
+def last_ms(data_path: Path | str) -> int:
+    """The latest time (epoch ms) that either file holds: no clock may begin before it."""
+    latest = 0
+    for which in (STATE, REQUESTS):
+        db = open_reader(data_path, which)
+        latest = max(latest, db.execute("SELECT last_ms FROM meta").fetchone()[0])
+        db.close()
+    return latest
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

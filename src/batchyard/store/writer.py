@@ -20,7 +20,7 @@ Unit = Callable[[sqlite3.Connection], Any]
 
 MOST_UNITS = 256  # of one transaction: bounds how long the loop is held before the sync
 
-_RETRY = "Nothing was changed; try again in a few seconds."
+RETRY = "Nothing was changed; try again in a few seconds."
 _CLOSING = "The server is shutting down and takes no more requests."
 # These are the fault of one unit; any other sqlite3.Error (full, I/O, locked, malformed) is the file's.
 _OF_THE_UNIT = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
@@ -127,7 +127,7 @@ class GroupCommit:
         self._drop()
         for future in futures:
             if not future.done():
-                refusal = Unavailable(f"The request could not be stored ({error}).", _RETRY)
+                refusal = Unavailable(f"The request could not be stored ({error}).", RETRY)
                 refusal.__cause__ = error
                 future.set_exception(refusal)
         self._next(loop)

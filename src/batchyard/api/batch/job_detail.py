@@ -80,7 +80,7 @@ def summary(context: Context, call: Call, row: JobRow) -> JobSummary:
     elif row.size:
         shown.arrayProperties = ArrayPropertiesSummary(size=row.size)
     if row.attempts and row.status in states.TERMINAL:
-        shown.container = ContainerSummary(**_ending(context.reader.attempts(row.seq, row.index)[-1]))
+        shown.container = ContainerSummary(**_ending(row))
     return shown
 
 
@@ -148,10 +148,10 @@ def _place(context: Context, call: Call, row: JobRow, attempt: AttemptRow) -> di
     return place
 
 
-def _ending(attempt: AttemptRow) -> dict[str, Any]:
+def _ending(of: AttemptRow | JobRow) -> dict[str, Any]:
     ending: dict[str, Any] = {}
-    if attempt.exit_code is not None:
-        ending["exitCode"] = attempt.exit_code
-    if attempt.reason is not None:
-        ending["reason"] = attempt.reason
+    if of.exit_code is not None:
+        ending["exitCode"] = of.exit_code
+    if of.reason is not None:
+        ending["reason"] = of.reason
     return ending

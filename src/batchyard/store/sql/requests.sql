@@ -3,10 +3,11 @@
 -- Every request, of whatever kind, has a number (seq) that grows by arrival and is never used twice. Rows hold what
 -- was wished; what became of it is in state.db under the same number.
 
--- One row: the last number given out, written in the same commit as the requests it numbers.
+-- One row: the last number and the latest time given out, written in the same commit as the requests they are of.
 CREATE TABLE meta (
   one INTEGER PRIMARY KEY CHECK (one = 1),
-  last_seq INTEGER NOT NULL
+  last_seq INTEGER NOT NULL,
+  last_ms INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 INSERT INTO meta (one, last_seq) VALUES (1, 0);
 
@@ -86,6 +87,7 @@ CREATE TABLE jobs (
   idempotency BLOB
 ) STRICT;
 CREATE UNIQUE INDEX jobs_by_idempotency ON jobs (idempotency) WHERE idempotency IS NOT NULL;
+CREATE INDEX jobs_by_text ON jobs (text);  -- tells when the last job with a body is gone
 
 -- Wishes to cancel (kind 1) or terminate (kind 2) a job; idx -1 is the job itself, else a child.
 CREATE TABLE wishes (
@@ -96,3 +98,4 @@ CREATE TABLE wishes (
   reason TEXT NOT NULL,
   at_ms INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX wishes_by_job ON wishes (job);

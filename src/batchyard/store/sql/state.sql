@@ -3,11 +3,13 @@
 -- A job is the number of its request. Status is the number of model/states.py: 0 SUBMITTED, 1 PENDING, 2 RUNNABLE,
 -- 3 STARTING, 4 RUNNING, 5 SUCCEEDED, 6 FAILED; everything below 5 is live.
 
--- One row: every request up to applied_seq is part of this state; last_ms is the clock of the last commit.
+-- One row: every request up to applied_seq is part of this state; last_ms is the clock of the last commit. No live job
+-- up to checked_seq waits on a job that is retiring.
 CREATE TABLE meta (
   one INTEGER PRIMARY KEY CHECK (one = 1),
   applied_seq INTEGER NOT NULL,
-  last_ms INTEGER NOT NULL
+  last_ms INTEGER NOT NULL,
+  checked_seq INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 INSERT INTO meta (one, applied_seq, last_ms) VALUES (1, 0, 0);
 
@@ -32,11 +34,19 @@ CREATE TABLE jobs (
   stopped_ms INTEGER,
   changed_ms INTEGER NOT NULL,
   stop_kind INTEGER,                     -- the latest stop that was accepted: 1 cancel, 2 terminate
-  stop_reason TEXT
+  stop_reason TEXT,
+  succeeded INTEGER                      -- children that SUCCEEDED, once an array is over; the others FAILED
 ) STRICT;
 -- Rows of equal key lie in order of seq: a queue's jobs in one state are listed by range.
 CREATE INDEX jobs_by_status ON jobs (queue, status);
 CREATE INDEX jobs_live ON jobs (seq) WHERE status < 5;
+-- Finished jobs in the order in which they ended: a terminal job never changes again.
+CREATE INDEX jobs_ended ON jobs (changed_ms, seq, size) WHERE status >= 5;
+
+-- Finished jobs that are to go (store/retention.py). Rows leave with the last row of their job.
+CREATE TABLE retiring (
+  seq INTEGER PRIMARY KEY
+) STRICT;
 
 -- Children of arrays: inserted all at once with their parent, so rows are narrow and defaults are NULL.
 CREATE TABLE children (
@@ -86,3 +96,4 @@ CREATE TABLE journal (
   number INTEGER,                        -- of the attempt
   detail TEXT                            -- JSON object with the rest of the fact; NULL: nothing more
 ) STRICT;
+CREATE INDEX journal_by_job ON journal (job);

@@ -20,8 +20,8 @@ WHERE region = ? AND id > ? ORDER BY id LIMIT ?;
 
 -- name: changed
 -- Environments created or altered after a request number, in order of their latest change.
-SELECT seq, id, provider, uuid, enabled FROM environments WHERE seq > ? ORDER BY seq LIMIT ?;
+SELECT seq, id, provider, uuid, enabled, json_extract(body, '$.room') FROM environments WHERE seq > ? ORDER BY seq LIMIT ?;
 
 -- name: created_until
 -- Environments whose creation was applied, as they are now.
-SELECT seq, id, provider, uuid, enabled FROM environments WHERE id <= ? ORDER BY id;
+SELECT seq, id, provider, uuid, enabled, json_extract(body, '$.room') FROM environments WHERE id <= ? ORDER BY id;

@@ -29,6 +29,11 @@ UPDATE children SET status = ?, status_reason = ?, attempts = coalesce(?, attemp
 -- A range of children that are all in one state enters another.
 UPDATE children SET status = ?, status_reason = ?, stopped_ms = ? WHERE job = ? AND idx >= ? AND idx < ? AND status = ?;
 
+-- name: end_array
+-- A job that is over without an attempt keeps, if it is an array, how many of its children SUCCEEDED.
+UPDATE jobs SET succeeded = iif(size > 0, (SELECT count(*) FROM children WHERE job = ?1 AND status = 5), NULL)
+WHERE seq = ?1;
+
 -- name: open_attempt
 -- An attempt has its place.
 INSERT INTO attempts (job, idx, number, environment, instance, task, opened_ms) VALUES (?, ?, ?, ?, ?, ?, ?);

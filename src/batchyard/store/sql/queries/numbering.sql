@@ -1,12 +1,12 @@
 -- requests.db: numbers and revisions, given out by the one writer.
 
--- name: last_seq
--- The last request number that was given out.
-SELECT last_seq FROM meta;
+-- name: last
+-- The last request number and the latest time that were given out.
+SELECT last_seq, last_ms FROM meta;
 
--- name: set_last_seq
--- Remember the last request number, in the commit that uses it.
-UPDATE meta SET last_seq = ?;
+-- name: set_last
+-- Remember both, in the commit that uses them.
+UPDATE meta SET last_seq = ?, last_ms = ?;
 
 -- name: next_revision
 -- The next revision of a definition's name, counted even when revisions are gone.

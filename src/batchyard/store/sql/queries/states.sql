@@ -43,12 +43,19 @@ SELECT status FROM children WHERE job = ? AND idx = ?;
 SELECT opened_ms, environment FROM attempts WHERE job = ? AND idx = ? AND number = ?;
 
 -- name: job
--- What became of a job.
-SELECT status, status_reason, started_ms, stopped_ms, stop_kind, attempts FROM jobs WHERE seq = ?;
+-- What became of a job, and how its latest attempt ended.
+SELECT j.status, j.status_reason, j.started_ms, j.stopped_ms, j.stop_kind, j.attempts, a.exit_code, a.reason
+FROM jobs AS j LEFT JOIN attempts AS a ON a.job = j.seq AND a.idx = -1 AND a.number = j.attempts WHERE j.seq = ?;
 
 -- name: child
--- What became of a child.
-SELECT status, status_reason, started_ms, stopped_ms, stop_kind, attempts FROM children WHERE job = ? AND idx = ?;
+-- The same of a child.
+SELECT c.status, c.status_reason, c.started_ms, c.stopped_ms, c.stop_kind, c.attempts, a.exit_code, a.reason
+FROM children AS c LEFT JOIN attempts AS a ON a.job = c.job AND a.idx = c.idx AND a.number = c.attempts
+WHERE c.job = ? AND c.idx = ?;
+
+-- name: outcome
+-- The size of a job, and if it is a finished array, how many of its children SUCCEEDED.
+SELECT size, succeeded FROM jobs WHERE seq = ?;
 
 -- name: child_counts
 -- How many children of an array are in each state.
@@ -61,13 +68,15 @@ SELECT number, environment, instance, opened_ms, started_ms, stopped_ms, exit_co
 
 -- name: in_status
 -- A queue's jobs in one state below a number, newest first.
-SELECT seq, status, status_reason, started_ms, stopped_ms, stop_kind, attempts FROM jobs
-WHERE queue = ? AND status = ? AND seq < ? ORDER BY seq DESC LIMIT ?;
+SELECT j.seq, j.status, j.status_reason, j.started_ms, j.stopped_ms, j.stop_kind, j.attempts, a.exit_code, a.reason
+FROM jobs AS j LEFT JOIN attempts AS a ON a.job = j.seq AND a.idx = -1 AND a.number = j.attempts
+WHERE j.queue = ? AND j.status = ? AND j.seq < ? ORDER BY j.seq DESC LIMIT ?;
 
 -- name: children_in_status
 -- An array's children in one state above an index.
-SELECT idx, status, status_reason, started_ms, stopped_ms, stop_kind, attempts FROM children
-WHERE job = ? AND status = ? AND idx > ? ORDER BY idx LIMIT ?;
+SELECT c.idx, c.status, c.status_reason, c.started_ms, c.stopped_ms, c.stop_kind, c.attempts, a.exit_code, a.reason
+FROM children AS c LEFT JOIN attempts AS a ON a.job = c.job AND a.idx = c.idx AND a.number = c.attempts
+WHERE c.job = ? AND c.status = ? AND c.idx > ? ORDER BY c.idx LIMIT ?;
 
 -- name: by_task
 -- The attempt with this task id.
