@@ -10,6 +10,7 @@ from batchyard.errors import ClientError
 from batchyard.wire import shapes
 from tests.admission.requests import ABSENT, without_absent
 
+PRETEND = {"batchyard:provider": "pretend"}
 ROLE = "arn:aws:iam::123456789012:role/batch"
 FOUND = {
     name: queues.FoundEnvironment(number, name, kind)
@@ -48,7 +49,16 @@ def queue(*names, **members):
         ),
         ({"type": "MANAGED"}, "does not support MANAGED compute environments yet (ce). Create it with type UNMANAGED"),
         ({"eksConfiguration": {"eksClusterArn": "x", "kubernetesNamespace": "y"}}, "(eksConfiguration) yet"),
-        ({"tags": {"batchyard:provider": "moon"}}, "names 'moon', which is no provider"),
+        (
+            {"tags": {"batchyard:provider": "moon"}},
+            "names 'moon', which is no provider of this server. Use one of: local, pretend;",
+        ),
+        ({"tags": PRETEND}, "A pretend compute environment is as large as it says, but ce does not."),
+        ({"tags": PRETEND, "unmanagedvCpus": -1}, "Give computeResources.maxvCpus, 0 or more."),
+        (
+            {"tags": PRETEND | {"batchyard:memory": "4 GB"}, "unmanagedvCpus": 1},
+            "batchyard:memory has the value '4 GB'",
+        ),
     ],
 )
 def test_environments_refused(members, text):
@@ -64,6 +74,16 @@ def test_an_environment_keeps_what_was_given():
     stored = msgspec.json.decode(new.body)
     assert stored["computeResources"] == resources and stored["unmanagedvCpus"] == 3 and stored["serviceRole"] == ROLE
     assert environment().provider == "local"
+
+
+def test_a_pretend_environment_is_a_provider_of_its_own_and_as_large_as_it_says():
+    resources = {"type": "EC2", "maxvCpus": 8, "subnets": ["s"]}
+    new = environment(computeResources=resources, tags=PRETEND | {"batchyard:memory": "100"})
+    assert new.provider == "pretend/uuid"
+    assert msgspec.json.decode(new.body)["room"][:2] == [8000, 100]
+    wide = msgspec.json.decode(environment(unmanagedvCpus=2, tags=PRETEND).body)["room"]
+    assert wide[0] == 2000 and wide[1] > 10**9, "memory is unlimited unless it is tagged"
+    assert "room" not in msgspec.json.decode(environment(unmanagedvCpus=2).body)
 
 
 LIMIT = {"reason": "r", "state": "RUNNABLE", "maxTimeSeconds": 600, "action": "CANCEL"}

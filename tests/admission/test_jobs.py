@@ -219,7 +219,6 @@ UNHONOURED = {
     "jobRoleArn": "arn:aws:iam::1:role/job",
     "executionRoleArn": "arn:aws:iam::1:role/execution",
     "privileged": True,
-    "user": "nobody",
     "readonlyRootFilesystem": True,
     "enableExecuteCommand": True,
     "repositoryCredentials": {"credentialsParameter": "arn"},
@@ -269,3 +268,10 @@ def test_consumables_are_said_once_not_to_count():
     job = body(submit(definition, consumableResourcePropertiesOverride=asked))
     assert sum("consumable" in notice for notice in job["notices"]) == 1
     assert job["consumableResourceProperties"] == asked
+
+
+def test_a_small_request_cannot_become_a_huge_command():
+    many = ["Ref::a " * 3000]
+    assert len(parameters.substitute(many, {"a": "x" * 40})[0]) == 3000 * 41
+    with pytest.raises(ClientError, match="longer than 131072 characters"):
+        parameters.substitute(many, {"a": "x" * 30_000})

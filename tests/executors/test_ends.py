@@ -88,11 +88,6 @@ def test_a_stop_asks_first_and_then_kills(yard):
     assert (told.exit_code, told.timed_out) == (137, False)
 
 
-def test_a_stop_of_what_is_not_there_is_nothing(yard):
-    yard.stop("00000000-0000-4000-8000-00000000dead.1")
-    assert yard.run("exit 3").ending.exit_code == 3
-
-
 def test_an_adversary_leaves_no_survivor(isolated):
     mark = f"MARK={uuid.uuid4()}"
     environment = [{"name": "MARK", "value": mark.removeprefix("MARK=")}]

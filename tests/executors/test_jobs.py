@@ -8,7 +8,7 @@ import re
 import pytest
 
 from batchyard.model.needs import Needs
-from batchyard.ports import Began, Ended
+from batchyard.ports import Began
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -181,17 +181,6 @@ def test_the_same_attempt_starts_once_whatever_is_ordered(yard):
     yard.start(spec)
     assert yard.ended(spec.attempt) == first, "an ended attempt is answered with its ending"
     assert (yard.work(spec.attempt) / "count").read_text() == "ran\n"
-
-
-def test_a_released_ending_is_forgotten_and_another_is_told_again(yard):
-    kept, released = yard.sh("exit 4"), yard.sh("exit 5")
-    yard.ended(kept), yard.ended(released)
-    yard.release(released)
-    yard.until(lambda: not (yard.data / "runner" / "exits" / released).exists(), "the record is gone")
-    survey = yard.restart_runner()
-    assert survey.living == frozenset()
-    told = [news for news in yard.news if isinstance(news, Ended)]
-    assert [(news.attempt, news.ending.exit_code) for news in told] == [(kept, 4)]
 
 
 def test_many_jobs_at_once_and_one_after_another(yard):

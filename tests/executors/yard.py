@@ -85,6 +85,9 @@ class Yard:
 
     # -- jobs -----------------------------------------------------------------------------------------------------
 
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
     def spec(self, *command: str, **more) -> AttemptSpec:
         """A fresh attempt that runs `command`; `more` are members of AttemptSpec or of the container."""
         self._numbers += 1
@@ -104,7 +107,7 @@ class Yard:
             "definition_name": "the-definition",
             "needs": Needs(1000, 512),
             "timeout_s": None,
-            "opened_ms": time.time_ns() // 1_000_000,
+            "opened_ms": self.now_ms(),
             "container": container,
         }
         return AttemptSpec(**(values | more))
@@ -144,11 +147,15 @@ class Yard:
                     self.news.remove(news)
                     return news
             assert time.monotonic() < deadline, f"waited in vain until {what}; heard {self.news}"
-            if self.executor.fileno() >= 0:
-                select.select([self.executor.fileno()], [], [], 0.1)
-            else:
-                time.sleep(0.02)
+            self.pause()
             self.news += self.executor.observe()
+
+    def pause(self) -> None:
+        """Until there may be news."""
+        if self.executor.fileno() >= 0:
+            select.select([self.executor.fileno()], [], [], 0.1)
+        else:
+            time.sleep(0.02)
 
     def until(self, condition, what: str) -> None:
         deadline = time.monotonic() + PATIENCE_S

@@ -1,7 +1,8 @@
 """What a job asks for and does not get, as plain sentences in the job's `notices`.
 
-Never mixed into statusReason, container.reason or the log, which clients match. Empty members ask for nothing.
-The sentences speak of jobs that run as processes on this machine, the only executor there is so far.
+Never mixed into statusReason, container.reason or the log, which clients match. Empty members ask for nothing. What
+depends on the machine as it is when one looks is added then (``doctor/about.py``). The sentences speak of jobs that
+run as processes on this machine, the only executor there is so far.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ _WITHOUT_EFFECT = {
     "jobRoleArn": "jobRoleArn {value} gives no credentials: pass them in the environment if the job needs them.",
     "executionRoleArn": "executionRoleArn {value} gives no credentials: nothing is pulled or fetched with it.",
     "privileged": "privileged gives no extra rights.",
-    "user": "user {value} is not applied: the job runs as the server's user.",
     "readonlyRootFilesystem": "readonlyRootFilesystem is not applied: the job may write where its user may.",
     "enableExecuteCommand": "enableExecuteCommand has no effect: no session can be opened into the job.",
     "repositoryCredentials": "repositoryCredentials are not used: no image is pulled.",

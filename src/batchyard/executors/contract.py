@@ -38,12 +38,17 @@ def order(spec: AttemptSpec, settings: Settings, environ: Mapping[str, str]) -> 
         "user": spec.container.get("user") or None,
         "argv": list(spec.container.get("command") or ()),
         "env": environment(spec, settings, work, environ),
-        "day": time.strftime("%Y-%m-%d", time.gmtime(spec.opened_ms / 1000)),
+        "day": day(spec.opened_ms),
         "timeout_s": spec.timeout_s,
         "grace_s": settings.stop_grace_s,
         "memory_mib": spec.needs.memory_mib,
         "log_bytes": settings.log_max_mib << 20,
     }
+
+
+def day(opened_ms: int) -> str:
+    """The directory, below `logs`, of the log of an attempt that was opened then (UTC)."""
+    return time.strftime("%Y-%m-%d", time.gmtime(opened_ms / 1000))
 
 
 def environment(spec: AttemptSpec, settings: Settings, work: str, environ: Mapping[str, str]) -> dict[str, str]:

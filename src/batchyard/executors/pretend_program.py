@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 NAME = "pretend"
 USAGE_ERROR = 2  # exit code for words that are not of the language
-LINE = b"%015d of a long log, 64 bytes in each of its numbered lines.....\n"
+LINE = b"%015d of a long log, and 64 bytes are in each line...\n"
 
 
 class Pretence(NamedTuple):
@@ -31,7 +31,7 @@ class Pretence(NamedTuple):
     output: bytes = b""  # log=TEXT is a line, log_hex=BYTES any bytes; each may come repeatedly
 
 
-_MOST = {"run_ms": 10**10, "exit": 255, "signal": 64, "memory_mib": 1 << 20, "fork": 64, "ignore_term": 1} | {
+_MOST = {"run_ms": 10**10, "exit": 255, "signal": 15, "memory_mib": 1 << 20, "fork": 64, "ignore_term": 1} | {
     "log_kib": 64 << 10
 }
 
@@ -68,7 +68,7 @@ def _bytes(word: str, value: str) -> bytes:
 
 def written(pretence: Pretence) -> bytes:
     """All that it writes."""
-    return pretence.output + b"".join(LINE % number for number in range(pretence.log_kib * 1024 // len(LINE % 0)))
+    return pretence.output + b"".join(LINE % number for number in range(pretence.log_kib * 16))
 
 
 def main(words: list[str]) -> int:

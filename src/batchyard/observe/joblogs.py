@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,8 +55,9 @@ class FileLogs:
         with self._open(attempt, opened_ms) as file:
             chunk = file.read(offset, max_bytes + EVENT_MAX + 1)
             pieces = _pieces(chunk, offset, whole=closed and offset + len(chunk) >= file.size)
-        room = offset + max_bytes
-        kept = [piece for number, piece in enumerate(pieces[:limit]) if not number or piece.end <= room]
+            room = offset + max_bytes
+            wanted = enumerate(islice(pieces, limit))
+            kept = [piece for number, piece in wanted if not number or piece.end <= room]
         return self._events(attempt, opened_ms, kept)
 
     def read_backward(
@@ -70,7 +72,8 @@ class FileLogs:
                 start, chunk = start + cut, chunk[cut:]  # we may have begun within a line
             elif start:
                 start, chunk = _within_long_line(file, offset, max_bytes)  # all we read is one line
-            pieces = _pieces(chunk, start, whole=closed or offset < file.size)
+            skipped = _before_last(chunk, limit)
+            pieces = list(_pieces(chunk[skipped:], start + skipped, whole=closed or offset < file.size))
         return self._events(attempt, opened_ms, pieces[-limit:] if limit else [])
 
     @contextmanager
@@ -130,9 +133,19 @@ class _Piece(NamedTuple):
     end: int
 
 
-def _pieces(chunk: bytes, offset: int, whole: bool) -> list[_Piece]:
+def _before_last(chunk: bytes, limit: int) -> int:
+    """How much of `chunk` lies before its last `limit` lines and so need not be cut up."""
+    at = len(chunk)
+    for _ in range(limit + 1):
+        at = chunk.rfind(b"\n", 0, at)
+        if at < 0:
+            return 0
+    return at + 1
+
+
+def _pieces(chunk: bytes, offset: int, whole: bool) -> Iterator[_Piece]:
     """Cut `chunk`, which begins a line or piece at `offset`; a rest without its end counts only if `whole`."""
-    pieces, at = [], 0
+    at = 0
     while at < len(chunk):
         end = chunk.find(b"\n", at, at + EVENT_MAX + 1)
         if end >= 0:
@@ -143,9 +156,8 @@ def _pieces(chunk: bytes, offset: int, whole: bool) -> list[_Piece]:
             stop = after = len(chunk)
         else:
             break
-        pieces.append(_Piece(chunk[at:stop], offset + at, offset + after))
+        yield _Piece(chunk[at:stop], offset + at, offset + after)
         at = after
-    return pieces
 
 
 def _cut(line: bytes) -> int:

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 
 from batchyard.executors.runner import memory, sandbox
+from batchyard.executors.runner.desk import Desk
 from batchyard.executors.runner.output import Output
 from batchyard.executors.runner.wire import VERSION
 
@@ -49,7 +50,7 @@ class Room:
     identity: sandbox.Identity
     exits: int
     logs: int
-    work: int
+    desk: Desk
     group: memory.Group | None  # counts and bounds memory; None: we look at the processes from time to time
     watched: dict[str, list[str]]  # directories of the slot's own, and what is in them between jobs
     day: str = ""
@@ -132,22 +133,15 @@ class Job:
             self._order["log_bytes"],
             self._now_ms(),
         )
-        os.mkdir(name, 0o700, dir_fd=room.work)
-        directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=room.work)
-        try:
-            os.mkdir("tmp", 0o700, dir_fd=directory)
-            if room.identity.uid != os.geteuid():
-                for path in ("tmp", "."):
-                    os.chown(path, room.identity.uid, room.identity.gid, dir_fd=directory)
-            if room.isolated:
-                usual = f"{room.data}/work/{name}"
-                os.mkdir(usual)
-                sandbox.bind(f"/proc/self/fd/{directory}", usual)
-                os.chdir(usual)
-            else:
-                os.fchdir(directory)
-        finally:
-            os.close(directory)
+        if room.isolated:
+            usual = f"{room.data}/work/{name}"
+            os.mkdir(usual)
+            sandbox.bind(f"/proc/self/fd/{room.desk.take()}", usual)
+            os.chdir(usual)
+        else:
+            room.desk.take()
+            room.desk.keep(name)
+            os.fchdir(room.desk.directory)
 
     def _spawn(self) -> None:
         argv, environ = self._order["argv"], self._order["env"]
@@ -201,6 +195,7 @@ class Job:
         now_s = boot_s()
         assert self.output is not None
         self.output.sample(self._now_ms())
+        self._room.desk.keep(self.attempt)
         if self._end_at is not None and now_s >= self._end_at and self._kill_at is None:
             self._timed_out = True
             self.stop()
@@ -345,6 +340,7 @@ class Job:
                     undo(usual)
                 except OSError:
                     pass  # the slot finds itself dirty and is not used again
+        self._room.desk.leave(self.attempt)
 
 
 def _candidates(name: str, path: str) -> list[str]:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from batchyard.executors.runner import memory, sandbox, slot
-from batchyard.executors.runner.sweep import SWEEP_S, sweep_work
+from batchyard.executors.runner.sweep import SWEEP_S, sweep_records, sweep_work
 from batchyard.executors.runner.wire import SOCKET, VERSION, Lines, connect, listen
 
 LINGER_S = 10.0  # without a server and without a job, the runner leaves after this
@@ -27,6 +27,8 @@ ADOPT_S = 30.0  # how long a living slot may take to answer a new runner
 QUIT_S = 3.0
 FORKS_PER_ORDER = 3  # a start whose slot dies before it claimed goes to another slot, so many times in all
 NOBODY = 65534
+QUIET_S = 0.5  # without news for so long is a quiet moment
+RELEASED_MOST = 20_000  # records that wait for one
 
 
 class Seat:
@@ -63,6 +65,7 @@ class Runner:
         self._seats: dict[str, Seat] = {}
         self._idle: list[Seat] = []
         self._attempts: dict[str, Seat | None] = {}  # None: ended (a record) or lost (an empty claim)
+        self._released: list[str] = []
         self._forked = 0
         self._alone_since_s = time.monotonic()
         self._default = _default_identity(place.isolation)
@@ -78,10 +81,13 @@ class Runner:
         self._listener = listen(self._runner, SOCKET, 16)
         self._watch(self._listener, self._meet)
         while not self._over():
-            for descriptor, _ in self._poll.poll(1.0):
+            ready = self._poll.poll(QUIET_S if self._released else 1.0)
+            for descriptor, _ in ready:
                 reader = self._readers.get(descriptor)
                 if reader is not None:
                     reader()
+            if (self._released and not ready) or len(self._released) > RELEASED_MOST:
+                self._forget_released()
             for client in list(self._clients.values()):
                 if not client.flush():
                     self._poll.modify(client.fileno(), select.EPOLLIN | select.EPOLLOUT)
@@ -226,8 +232,12 @@ class Runner:
     def _release(self, attempt: str) -> None:
         if self._attempts.get(attempt, self) is None:
             del self._attempts[attempt]
-            with suppress(FileNotFoundError):
-                os.unlink(attempt, dir_fd=self._exits)
+            self._released.append(attempt)
+
+    def _forget_released(self) -> None:
+        """Remove records whose endings the server has: together, since each waits for the file system's journal."""
+        sweep_records(self._place.data, self._released)
+        self._released = []
 
     def _tell(self, line: bytes) -> None:
         for client in self._clients.values():

@@ -14,6 +14,7 @@ from typing import NamedTuple, NoReturn
 from setproctitle import setproctitle
 
 from batchyard.executors.runner import memory, sandbox
+from batchyard.executors.runner.desk import Desk
 from batchyard.executors.runner.job import Claimed, Job, Room, boot_s
 from batchyard.executors.runner.wire import Lines
 
@@ -69,10 +70,10 @@ def _joined(place: Place, name: str) -> memory.Group | None:
 
 def furnished_room(name: str, place: Place, identity: sandbox.Identity, group: memory.Group | None) -> Room:
     """Open what the slot needs, hide the rest, give up what jobs must not have."""
-    directories = [
+    exits, logs, work = (
         os.open(os.path.join(place.data, path), os.O_RDONLY | os.O_DIRECTORY)
         for path in ("runner/exits", "logs", "work")
-    ]
+    )
     os.umask(0o022)
     isolated = place.isolation != sandbox.SESSION
     devices = {path: os.stat(path).st_dev for path in SHARED if os.path.isdir(path)}
@@ -92,7 +93,8 @@ def furnished_room(name: str, place: Place, identity: sandbox.Identity, group: m
     own += [place.data, f"{place.data}/work"] if isolated else []
     own_proc = isolated and os.readlink("/proc/self") == "1"
     watched = {path: os.listdir(path) for path in own}
-    return Room(name, place.data, isolated, own_proc, identity, *directories, watched=watched, group=group)
+    desk = Desk(work, name, identity)
+    return Room(name, place.data, isolated, own_proc, identity, exits, logs, desk, group, watched)
 
 
 class Slot:

@@ -1,27 +1,48 @@
-"""Working directories that were kept long enough are removed, by a child: a large one must not hold up the runner."""
+"""What is kept no longer is removed by a child: a large directory or a busy journal must not hold up the runner."""
 
 from __future__ import annotations
 
 import os
 import resource
 import shutil
-from collections.abc import Container
+from collections.abc import Callable, Container, Sequence
+from contextlib import suppress
 
 SWEEP_S = 600.0  # how often old working directories are looked for
 
 
 def sweep_work(data: str, before_s: float, kept: Container[str]) -> None:
-    """Fork a child that removes directories last changed before `before_s` (epoch seconds), none of `kept`.
+    """Remove working directories last changed before `before_s` (epoch seconds), none of `kept` or of a living slot.
 
     Jobs filled them, so links in them are never followed.
     """
+
+    def remove() -> None:
+        slots = {f".{name}" for name in os.listdir(os.path.join(data, "runner", "slots"))}  # their desks: desk.py
+        for name in os.listdir(os.path.join(data, "work")):
+            path = os.path.join(data, "work", name)
+            if name not in kept and name not in slots and os.lstat(path).st_mtime < before_s:
+                shutil.rmtree(path, ignore_errors=True)
+
+    _in_child(remove)
+
+
+def sweep_records(data: str, attempts: Sequence[str]) -> None:
+    """Remove the exit records of attempts whose endings the server has."""
+
+    def remove() -> None:
+        for attempt in attempts:
+            with suppress(OSError):
+                os.unlink(os.path.join(data, "runner", "exits", attempt))
+
+    _in_child(remove)
+
+
+def _in_child(work: Callable[[], None]) -> None:
     if os.fork():
         return
     try:
         os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])  # the lock and the connections are not ours
-        for name in os.listdir(os.path.join(data, "work")):
-            path = os.path.join(data, "work", name)
-            if name not in kept and os.lstat(path).st_mtime < before_s:
-                shutil.rmtree(path, ignore_errors=True)
+        work()
     finally:
         os._exit(0)
