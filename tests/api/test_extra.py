@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 
 from batchyard.model import ids, states
 from batchyard.ports import AttemptRow
+from tests.api import caller
 from tests.api.caller import signed
 from tests.api.memory import Progress
+from tests.doctor.runner import WEAK, tell
 
 
 def test_a_job_with_notices_and_runs(server):
@@ -40,3 +43,60 @@ def test_usage_is_shown_when_an_attempt_has_ended(furnished):
     furnished.store.states[job_id, ids.WHOLE] = Progress(states.SUCCEEDED, "x", 2, 3, attempts=[attempt])
     (run,) = json.loads(signed(furnished.app, "GET", f"/x/jobs/{job_id}", region="us-east-1").body)["runs"]
     assert (run["peakMemoryBytes"], run["cpuSeconds"], run["exitCode"]) == (4096, 1.5, 0)
+
+
+def test_where_the_machine_is_weaker_every_job_s_notices_say_so_and_nothing_else_does(furnished, tmp_path):
+    job_id = furnished.submit(arrayProperties={"size": 2})
+
+    def looked(given):
+        return json.loads(signed(furnished.app, "GET", f"/x/jobs/{given}").body)
+
+    strong = looked(job_id)
+    tell(tmp_path, **WEAK)
+    for given in (job_id, f"{job_id}:1"):
+        weak = looked(given)
+        said = [notice for notice in weak["notices"] if notice.startswith("On this machine ")]
+        assert len(said) == 2 and "no namespaces" in said[0] and "memory limits" in said[1]
+        told = {name: value for name, value in weak.items() if name != "notices"}
+        assert "On this machine" not in json.dumps(told) and "namespaces" not in json.dumps(told)
+    assert looked(job_id)["notices"][: len(strong["notices"])] == strong["notices"]
+    tell(tmp_path, isolation="namespaces", groups="/sys/fs/cgroup/x", uid=0)
+    assert looked(job_id)["notices"] == strong["notices"]
+
+
+def test_a_job_that_does_not_run_on_this_machine_is_not_bothered_with_it(furnished, tmp_path):
+    tell(tmp_path, **WEAK)
+    job_id = furnished.submit()
+    environments = furnished.store.new_environments
+    environments[:] = [environment._replace(provider="elsewhere") for environment in environments]
+    assert "namespaces" not in signed(furnished.app, "GET", f"/x/jobs/{job_id}").body.decode()
+
+
+def test_the_doctor(server, tmp_path):
+    tell(tmp_path, **WEAK)
+    answer = signed(server.app, "GET", "/x/doctor")
+    assert answer.status == 200
+    found = json.loads(answer.body)
+    assert found["data"] == str(tmp_path) and found["version"]
+    checks = {check["name"]: check for check in found["checks"]}
+    assert checks["isolation"]["word"] == "weaker" and checks["isolation"]["remedy"]
+    assert set(checks["disk"]) == {"name", "word", "sentence", "remedy"}
+
+
+def test_the_doctor_is_signed_for_and_only_read(server):
+    assert caller.call(server.app, "GET", f"{caller.ENDPOINT}/x/doctor", [("host", "127.0.0.1:22824")]).status == 403
+    answer = signed(server.app, "POST", "/x/doctor", b"{}")
+    assert answer.status == 404 and b"GET /x/doctor" in answer.body
+
+
+def test_a_slow_machine_does_not_keep_other_callers_waiting(server, monkeypatch):
+    """The checks ask commands and sockets, so they are made outside of the event loop."""
+
+    def slow(_):
+        threads.append(threading.current_thread())
+        return []
+
+    threads: list[threading.Thread] = []
+    monkeypatch.setattr("batchyard.doctor.checks.examine", slow)
+    assert json.loads(signed(server.app, "GET", "/x/doctor").body)["checks"] == []
+    assert threads and threads[0] is not threading.main_thread()

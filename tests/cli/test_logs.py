@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+
 from tests.cli.conftest import Refusal
 from tests.cli.test_run import JOB, array, job
 
@@ -58,3 +62,12 @@ def test_following_waits_for_the_stream_and_ends_with_the_job(batchyard, api):
 def test_an_unknown_job(batchyard, api):
     api.on["describejobs"] = lambda _: {"jobs": []}
     assert batchyard("logs", "nope").stderr.startswith("batchyard: There is no job nope.\n")
+
+
+@pytest.mark.parametrize("flags", [[], ["-f"]], ids=["so far", "followed"])
+def test_json_is_an_object_a_line(batchyard, api, flags):
+    api.runs(job("SUCCEEDED", 0), ["one", "zwei ü", '"'])
+    lines = batchyard("logs", "--json", *flags, JOB).stdout.splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"timestamp": 0, "message": message} for message in ("one", "zwei ü", '"')
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -125,6 +126,21 @@ def test_notices_are_told_but_not_that_the_host_is_no_image(batchyard, api):
     assert batchyard("run", "true").stderr == "batchyard: GPU: 1 asked.\n"
 
 
+def test_detached_as_json(batchyard, api):
+    api.runs(job("RUNNING"), [])
+    assert json.loads(batchyard("run", "--detach", "--json", "sleep", "9").stdout) == {"jobId": JOB}
+    result = batchyard("run", "--json", "sleep", "9")
+    assert result.exit_code == 2
+    assert "--json goes with --detach" in result.stderr
+    assert len(api.asked("submitjob")) == 1
+
+
+def test_what_every_job_of_a_weaker_machine_does_without_is_not_told_each_time(batchyard, api):
+    every = "On this machine jobs see all devices; batchyard doctor says what would help."
+    api.runs(job("SUCCEEDED", 0), ["x"], notices=[every, "privileged gives no extra rights."])
+    assert batchyard("run", "true").stderr == "batchyard: privileged gives no extra rights.\n"
+
+
 def test_detached_prints_the_id_and_leaves(batchyard, api):
     api.runs(job("RUNNING"), ["never read"])
     result = batchyard("run", "--detach", "sleep", "9")
@@ -162,7 +178,7 @@ def test_lines_of_all_attempts_are_printed_once_and_in_order(batchyard, api):
         parts, at = written[asked["logStreamName"]], int(asked.get("nextToken", "0"))
         ready = parts[at : at + 1]
         return {
-            "events": [{"message": line} for part in ready for line in part],
+            "events": [{"timestamp": 0, "message": line} for part in ready for line in part],
             "nextForwardToken": str(at + len(ready)),
         }
 

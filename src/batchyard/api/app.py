@@ -19,6 +19,7 @@ from batchyard.errors import ApiError, BadSignature, ClientError, Forbidden, Too
 from batchyard.wire import faults, json11, rest_json, router, validate
 
 BODY_MAX = 1 << 20  # bytes
+DISCARD_MAX = 16 << 20  # bytes read of a body that is too large: who is still sending does not see the refusal
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -73,7 +74,7 @@ async def _serve(context: Context, scope: Scope, receive: Receive, send: Send) -
         return
     except Exception as error:
         if not isinstance(error, ApiError):
-            log.exception("request %s (%s %s) failed", request_id, scope["method"], scope["path"])
+            log.exception("request %s (%s %s) failed", request_id, scope["method"], scope.get("raw_path", b""))
         answer = _Answer(*faults.render(error, service, request_id))
         if isinstance(error, TooLarge):
             answer.headers.append((b"connection", b"close"))  # the rest of its body is not read
@@ -99,7 +100,7 @@ async def _answer(context: Context, scope: Scope, receive: Receive, request_id: 
     arns = Arns(context.settings.account, caller.region)
     call = Call(request_id, now_ms, arns, caller.key_id, by_name, body)
     if route.service == "extra":
-        return _success(extra.answer(context, call, method, raw_path), b"application/json", request_id)
+        return _success(await extra.answer(context, call, method, raw_path), b"application/json", request_id)
     operate = _operation(route)
     if route.service == "logs":
         request = json11.decode(route.operation, body)
@@ -113,22 +114,27 @@ async def _answer(context: Context, scope: Scope, receive: Receive, request_id: 
 
 
 async def _limited_body(receive: Receive, headers: list[tuple[bytes, bytes]]) -> bytes:
-    """The whole body; TooLarge as soon as it is known to pass BODY_MAX, by its announced or by its real length."""
-    for name, value in headers:
-        if name == b"content-length" and not (value.isdigit() and int(value[:20]) <= BODY_MAX):
-            raise _too_large()
-    chunks, size = [], 0
-    while True:
+    """The whole body, or TooLarge, by its announced or by its real length; at most BODY_MAX of it is held."""
+    names = dict(headers)
+    announced = names.get(b"content-length", b"0")
+    fits = announced.isdigit() and int(announced[:20]) <= BODY_MAX
+    if not fits and b"expect" in names:
+        raise _too_large()  # the client waits to be told whether to send it
+    body, size, more = bytearray(), 0, True
+    while more:
         message = await receive()
         if message["type"] != "http.request":
             raise _Gone
-        chunk = message.get("body", b"")
+        chunk, more = message.get("body", b""), message.get("more_body", False)
         size += len(chunk)
-        if size > BODY_MAX:
-            raise _too_large()
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        fits = fits and size <= BODY_MAX
+        if size > DISCARD_MAX:
+            break
+        if fits:
+            body += chunk
+    if not fits:
+        raise _too_large()
+    return bytes(body)
 
 
 def _too_large() -> TooLarge:

@@ -2,10 +2,12 @@
 
 `GET /x/health` is the only call that is not signed. `GET /x/jobs/ID` is the job as DescribeJobs shows it, with what
 it asked for and did not get (`notices`) and, attempt by attempt, what was used and where it lies (`runs`).
+`GET /x/doctor` is what this machine can do for jobs, check by check.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -17,11 +19,14 @@ import batchyard
 from batchyard.api.batch import job_detail
 from batchyard.api.batch.jobs import find_job
 from batchyard.api.context import Call, Context
+from batchyard.doctor import about, checks
 from batchyard.errors import ClientError, UnknownOperation
 from batchyard.model import ids
 from batchyard.ports import AttemptRow, JobRow
 
 HEALTH = "/x/health"
+DOCTOR = "/x/doctor"
+LOCAL = "local"  # the provider whose jobs are processes of this machine
 _JOB = re.compile(r"/x/jobs/([^/]+)")
 
 
@@ -29,12 +34,23 @@ def health() -> bytes:
     return msgspec.json.encode({"status": "ok", "version": batchyard.__version__})
 
 
-def answer(context: Context, call: Call, method: str, raw_path: str) -> bytes:
+async def answer(context: Context, call: Call, method: str, raw_path: str) -> bytes:
     """The body of the answer to a signed request; UnknownOperation if there is no such route."""
+    if (method, raw_path) == ("GET", DOCTOR):
+        return msgspec.json.encode(await asyncio.to_thread(_examination, context))
     job = _JOB.fullmatch(raw_path)
     if job is None or method != "GET":
-        raise UnknownOperation(f"There is no {method} {raw_path}.", "There are GET /x/health and GET /x/jobs/ID.")
+        raise UnknownOperation(
+            f"There is no {method} {raw_path}.", "There are GET /x/health, GET /x/doctor and GET /x/jobs/ID."
+        )
     return msgspec.json.encode(_job(context, call, unquote(job[1])))
+
+
+def _examination(context: Context) -> dict[str, Any]:
+    """Each check as an object; what it asks may take seconds to answer."""
+    data = context.settings.data_path
+    found = [check._asdict() for check in checks.examine(data)]
+    return {"version": batchyard.__version__, "data": str(data), "checks": found}
 
 
 def _job(context: Context, call: Call, given: str) -> dict[str, Any]:
@@ -43,9 +59,17 @@ def _job(context: Context, call: Call, given: str) -> dict[str, Any]:
         raise ClientError(f"Job {given} does not exist in region {call.region}.", "Find its id with ListJobs.")
     attempts = context.reader.attempts(row.seq, row.index) if row.attempts else []
     return msgspec.to_builtins(job_detail.detail(context, call, row)) | {
-        "notices": row.body["notices"],
+        "notices": [*row.body["notices"], *_machine_notices(context, row)],
         "runs": [_run(context, row, attempt) for attempt in attempts],
     }
+
+
+def _machine_notices(context: Context, row: JobRow) -> list[str]:
+    """What jobs on this machine do without as it is now; of no concern to a job that cannot run on it."""
+    said = about.notices(context.settings.data_path, row.body["container"].get("user"))
+    queue = context.reader.queue_by_id(row.queue) if said else None
+    environments = [context.reader.environment_by_id(number) for number in queue.environments] if queue else []
+    return said if any(each is not None and each.provider == LOCAL for each in environments) else []
 
 
 def _run(context: Context, row: JobRow, attempt: AttemptRow) -> dict[str, Any]:

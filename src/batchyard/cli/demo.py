@@ -116,7 +116,7 @@ def _show(client: Client, work: Path) -> None:
         _tell_failure(client, array, last)
         sys.exit(1)
     click.echo()
-    for line in follow.LogReader(client, last["container"]["logStreamName"]).lines():
+    for _, line in follow.LogReader(client, last["container"]["logStreamName"]).lines():
         click.echo(_bars_coloured(line))
     _tell_times(client, array, last, began_ms)
     _tell_next()

@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from batchyard.cli.client import LOG_GROUP, Client, Problem, Refused
 
@@ -72,6 +72,13 @@ def array_size(job: dict[str, Any]) -> int:
     return job.get("arrayProperties", {}).get("size", 0)
 
 
+class Said(NamedTuple):
+    """One line of a job's log, and when it was written."""
+
+    timestamp: int  # epoch ms
+    message: str
+
+
 class LogReader:
     """Reads one stream from its beginning, without repeating a line."""
 
@@ -80,7 +87,7 @@ class LogReader:
         self.stream = stream
         self._token: str | None = None
 
-    def lines(self) -> Iterator[str]:
+    def lines(self) -> Iterator[Said]:
         """What has come since the last call; nothing while the stream does not exist yet."""
         while True:
             more = {"nextToken": self._token} if self._token else {}
@@ -93,13 +100,13 @@ class LogReader:
                     return
                 raise
             for event in page["events"]:
-                yield event["message"]
+                yield Said(event["timestamp"], event["message"])
             if page["nextForwardToken"] == self._token:
                 return
             self._token = page["nextForwardToken"]
 
 
-def follow(client: Client, job_id: str) -> Iterator[str | dict[str, Any]]:
+def follow(client: Client, job_id: str) -> Iterator[Said | dict[str, Any]]:
     """The log lines of a single job or child as they come, over all attempts from the present one on.
 
     Between them, at every look, the job as DescribeJobs tells it; the last item is the ended job.

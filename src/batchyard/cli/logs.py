@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import click
@@ -14,8 +15,9 @@ from batchyard.cli.run import PATIENCE_S
 @click.command()
 @connection_options
 @click.option("-f", "--follow", "keep_on", is_flag=True, help="Go on until the job has ended.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON object for each line, with its time in ms.")
 @click.argument("job_id", metavar="ID")
-def logs(data: str | None, endpoint: str | None, keep_on: bool, job_id: str) -> None:
+def logs(data: str | None, endpoint: str | None, keep_on: bool, as_json: bool, job_id: str) -> None:
     """Print the log of a job's latest attempt. A child of an array is ID:0, ID:1 and so on."""
     client = connect(data, endpoint, PATIENCE_S if keep_on else 0)
     job = follow.describe(client, job_id)
@@ -26,13 +28,13 @@ def logs(data: str | None, endpoint: str | None, keep_on: bool, job_id: str) -> 
             f"Name one: batchyard logs {job_id}:0 to batchyard logs {job_id}:{size - 1}.",
         )
     if not keep_on:
-        print_log(client, job)
+        print_log(client, job, as_json)
         return
     try:
         with follow.interruptible():
             for item in follow.follow(client, job_id):
-                if isinstance(item, str):
-                    click.echo(item)
+                if isinstance(item, follow.Said):
+                    _print(item, as_json)
                 else:
                     job = item
     except follow.Interrupted as interrupted:  # the job goes on: it was only watched
@@ -41,7 +43,7 @@ def logs(data: str | None, endpoint: str | None, keep_on: bool, job_id: str) -> 
         click.echo(f"batchyard: job {job_id} FAILED: {job.get('statusReason')}", err=True)
 
 
-def print_log(client: Client, job: dict) -> None:
+def print_log(client: Client, job: dict, as_json: bool = False) -> None:
     """Print what the job's latest attempt has said so far; Problem if no attempt has begun."""
     stream = job.get("container", {}).get("logStreamName")
     if not stream:
@@ -52,4 +54,8 @@ def print_log(client: Client, job: dict) -> None:
             None if ended else f"batchyard logs -f {job['jobId']} waits for it.",
         )
     for line in follow.LogReader(client, stream).lines():
-        click.echo(line)
+        _print(line, as_json)
+
+
+def _print(line: follow.Said, as_json: bool) -> None:
+    click.echo(json.dumps(line._asdict(), ensure_ascii=False) if as_json else line.message)

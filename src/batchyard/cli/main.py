@@ -16,6 +16,8 @@ COMMANDS = {
     "run": "Run a command as a job, follow its output, exit with its exit code.",
     "jobs": "List jobs, or show one.",
     "logs": "Print a job's log.",
+    "terminate": "End a job, or an array of jobs.",
+    "doctor": "Say what this machine can do for jobs, and what would enable more.",
 }
 
 
@@ -31,8 +33,12 @@ def _load(name: str) -> click.Command:
             from batchyard.cli.run import run as command
         case "jobs":
             from batchyard.cli.jobs import jobs as command
-        case _:
+        case "logs":
             from batchyard.cli.logs import logs as command
+        case "terminate":
+            from batchyard.cli.terminate import terminate as command
+        case _:
+            from batchyard.cli.doctor import doctor as command
     return command
 
 

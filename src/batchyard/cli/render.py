@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 COLOURS = {"SUCCEEDED": "green", "FAILED": "red", "RUNNING": "cyan", "STARTING": "cyan", "RUNNABLE": "yellow"}
+COLOURS |= {"ok": "green", "weaker": "yellow", "missing": "red"}
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
@@ -25,7 +26,7 @@ def coloured(stream: Any = None) -> bool:
 
 
 def status(name: str, width: int = 0) -> str:
-    """A job's status in its colour, padded to `width` before colouring."""
+    """A job's status, or a check's word, in its colour, padded to `width` before colouring."""
     text = name.ljust(width)
     return click.style(text, fg=COLOURS.get(name)) if coloured() and name in COLOURS else text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -14,6 +15,7 @@ import click
 
 from batchyard.cli import follow, render
 from batchyard.cli.client import Client, Problem, Refused, connect, connection_options
+from batchyard.doctor import about
 
 DEFINITION = "batchyard-run"
 IMAGE = "host"  # the API demands an image; these jobs run on the host, and no notice is needed to say so
@@ -96,8 +98,9 @@ def job_name(command: Sequence[str]) -> str:
 @click.option("--timeout", type=click.IntRange(60), metavar="SECONDS", help="End the job after so long (60 or more).")
 @click.option("--env", "variables", multiple=True, metavar="NAME=VALUE", help="Variable of the job; may be repeated.")
 @click.option("--detach", is_flag=True, help="Print the job's id and leave; batchyard logs -f ID follows it.")
+@click.option("--json", "as_json", is_flag=True, help="With --detach: JSON, as the API words it.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def run(data: str | None, endpoint: str | None, detach: bool, **asked: Any) -> None:
+def run(data: str | None, endpoint: str | None, detach: bool, as_json: bool, **asked: Any) -> None:
     """Run COMMAND as a job, follow its output, exit with its exit code.
 
     It runs in this directory with this PATH; of the other variables it sees those given by --env. Ctrl-C terminates
@@ -107,13 +110,15 @@ def run(data: str | None, endpoint: str | None, detach: bool, **asked: Any) -> N
     batchyard run -- make -j2
     batchyard run --array 8 -- sh -c 'echo child $AWS_BATCH_JOB_ARRAY_INDEX'
     """
+    if as_json and not detach:
+        raise click.UsageError("--json goes with --detach: without it the output is the job's own.")
     try:
         with follow.interruptible():
             client = connect(data, endpoint)
             with follow.deferred():
                 job_id = submit(client, asked)
             if detach:
-                click.echo(job_id)
+                click.echo(json.dumps({"jobId": job_id}) if as_json else job_id)
                 return
             sys.exit(_attend(client, job_id, asked["size"]))
     except follow.Interrupted as interrupted:
@@ -178,8 +183,8 @@ def _attend_job(client: Client, job_id: str) -> int:
     _tell_notices(client, job_id)
     began_s, told, job = time.monotonic(), False, {}
     for item in follow.follow(client, job_id):
-        if isinstance(item, str):
-            click.echo(item)
+        if isinstance(item, follow.Said):
+            click.echo(item.message)
             continue
         job = item
         if not told and job["status"] in ("SUBMITTED", "PENDING", "RUNNABLE") and time.monotonic() - began_s > SLOW_S:
@@ -190,9 +195,9 @@ def _attend_job(client: Client, job_id: str) -> int:
 
 
 def _tell_notices(client: Client, job_id: str) -> None:
-    """Say on standard error what the job asked for and does not get."""
+    """Say on standard error what the job asked for and does not get; not what is the same for every job."""
     for notice in client.get(f"/x/jobs/{job_id}").get("notices") or ():
-        if not notice.startswith(f"image {IMAGE} "):
+        if not notice.startswith((f"image {IMAGE} ", about.HERE)):
             click.echo(f"batchyard: {notice}", err=True)
 
 
