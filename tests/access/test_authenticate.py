@@ -166,7 +166,7 @@ def test_host_and_amz_headers_must_be_signed(unsigned):
     headers = [(name.decode(), value.decode()) for name, value in request().headers if name != b"authorization"]
     names = sorted({name for name, _ in headers} - {unsigned})
     scope = sigv4.Scope(AMZ_DATE[:8], "eu-west-1", "batch")
-    canonical = sigv4.canonical_request("POST", "/", "", headers, names, sigv4.sha256(b"").hexdigest())
+    canonical = sigv4.canonical_request("POST", "/", "", sigv4.by_name(headers), names, sigv4.sha256(b"").hexdigest())
     signature = sigv4.signature(KEY.secret, scope, sigv4.string_to_sign(AMZ_DATE, scope, canonical))
     header = f"{sigv4.ALGORITHM} Credential={KEY.id}/{scope}, SignedHeaders={';'.join(names)}, Signature={signature}"
     sent = SignedRequest("POST", "/", "", [*pairs(dict(headers)), (b"authorization", header.encode())], b"")
@@ -186,7 +186,9 @@ def by_date_header(date):
     """A request as botocore signs it when it already has a Date header: without X-Amz-Date."""
     headers = [("host", "h"), ("date", date)]
     scope = sigv4.Scope(AMZ_DATE[:8], "eu-west-1", "batch")
-    canonical = sigv4.canonical_request("GET", "/", "", headers, ["date", "host"], sigv4.sha256(b"").hexdigest())
+    canonical = sigv4.canonical_request(
+        "GET", "/", "", sigv4.by_name(headers), ["date", "host"], sigv4.sha256(b"").hexdigest()
+    )
     signature = sigv4.signature(KEY.secret, scope, sigv4.string_to_sign(AMZ_DATE, scope, canonical))
     header = f"{sigv4.ALGORITHM} Credential={KEY.id}/{scope}, SignedHeaders=date;host, Signature={signature}"
     return SignedRequest("GET", "/", "", pairs(dict([*headers, ("authorization", header)])), b"")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -25,6 +25,9 @@ ENV_STEP = 'Run `eval "$(batchyard env)"` to use this server\'s key.'
 _REGION = re.compile(r"[a-z0-9-]{1,32}")
 _AMZ_DATE = "%Y%m%dT%H%M%SZ"
 _AMZ_DATE_FORM = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
+
+
+Headers = Mapping[str, Sequence[str]]  # by name, in lower case
 
 
 class Directory(Protocol):
@@ -53,7 +56,9 @@ def authenticate(request: SignedRequest, directory: Directory, wall_s: float) ->
 
     Raises NotSigned (nothing that can be read as a signature), UnknownKey, or BadSignature.
     """
-    headers = [(name.decode("latin-1"), value.decode("utf-8", "surrogateescape")) for name, value in request.headers]
+    headers = sigv4.by_name(
+        [(name.decode("latin-1"), value.decode("utf-8", "surrogateescape")) for name, value in request.headers]
+    )
     authorization = sigv4.parse_authorization(_only_authorization(headers, request.query))
     secret = directory.secret(authorization.key_id)
     if secret is None:
@@ -78,8 +83,8 @@ def authenticate(request: SignedRequest, directory: Directory, wall_s: float) ->
     return Caller(authorization.key_id, authorization.scope.region, authorization.scope.service)
 
 
-def _only_authorization(headers: list[tuple[str, str]], query: str) -> str:
-    found = [value for name, value in headers if name == "authorization"]
+def _only_authorization(headers: Headers, query: str) -> str:
+    found = headers.get("authorization", ())
     if len(found) == 1:
         return found[0]
     if found:
@@ -101,19 +106,20 @@ def _check_scope(authorization: Authorization) -> None:
         raise BadSignature(f"Credential should be scoped to a region such as us-east-1, not {region!r}.")
 
 
-def _signed_time(headers: list[tuple[str, str]], authorization: Authorization) -> str:
+def _signed_time(headers: Headers, authorization: Authorization) -> str:
     """The signer's time as YYYYMMDDTHHMMSSZ: of X-Amz-Date, else of Date; whichever it is must be signed."""
     for wanted in ("x-amz-date", "date"):
-        found = [value.strip() for name, value in headers if name == wanted]
+        found = headers.get(wanted)
         if not found:
             continue
         if len(found) > 1 or wanted not in authorization.signed_headers:
             raise BadSignature(f"The header {wanted} must be sent once and be among the signed headers.")
         try:
             if wanted == "date":
-                return parsedate_to_datetime(found[0]).astimezone(UTC).strftime(_AMZ_DATE)
-            _epoch_s(found[0])
-            return found[0]
+                return parsedate_to_datetime(found[0].strip()).astimezone(UTC).strftime(_AMZ_DATE)
+            amz_date = found[0].strip()
+            _epoch_s(amz_date)
+            return amz_date
         except (ValueError, OverflowError):
             raise NotSigned(f"The header {wanted} is not a time.", "Send X-Amz-Date as YYYYMMDDTHHMMSSZ.") from None
     raise NotSigned("The request has no X-Amz-Date header.", "Sign with an AWS SDK or the aws CLI.")
@@ -140,22 +146,23 @@ def _check_time(amz_date: str, scope_date: str, wall_s: float) -> None:
     )
 
 
-def _check_signed_headers(headers: list[tuple[str, str]], authorization: Authorization) -> None:
+def _check_signed_headers(headers: Headers, authorization: Authorization) -> None:
     """The host and every x-amz- header must be signed, or a replay could be sent elsewhere or mean something else."""
-    present = {name for name, _ in headers}
     signed = set(authorization.signed_headers)
     if len(signed) != len(authorization.signed_headers):
         raise BadSignature("SignedHeaders names a header twice.")
-    must = {name for name in present if name.startswith("x-amz-")} | {"host"}
-    if unsigned := sorted(must - signed):
-        raise BadSignature(f"These headers must be signed and are not: {', '.join(unsigned)}.")
-    if missing := sorted(signed - present):
-        raise BadSignature(f"SignedHeaders names headers that the request does not have: {', '.join(missing)}.")
+    unsigned = [name for name in headers if name not in signed and name.startswith("x-amz-")]
+    if "host" not in signed:
+        unsigned.append("host")
+    if unsigned:
+        raise BadSignature(f"These headers must be signed and are not: {', '.join(sorted(unsigned))}.")
+    if missing := [name for name in signed if name not in headers]:
+        raise BadSignature(f"SignedHeaders names headers that the request does not have: {', '.join(sorted(missing))}.")
 
 
-def _check_declared_hash(headers: list[tuple[str, str]], body_hash: str) -> None:
-    for name, value in headers:
-        if name != "x-amz-content-sha256" or value == body_hash:
+def _check_declared_hash(headers: Headers, body_hash: str) -> None:
+    for value in headers.get("x-amz-content-sha256", ()):
+        if value == body_hash:
             continue
         if value == "UNSIGNED-PAYLOAD" or value.startswith("STREAMING-"):
             raise BadSignature(f"The body must be signed, and X-Amz-Content-SHA256 is {value[:64]}.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
@@ -30,7 +30,7 @@ NEVER_SIGNED = frozenset(
 
 _CREDENTIAL = re.compile(r"([\w.+-]{1,128})/(\d{8})/([\w-]{1,64})/([\w-]{1,64})/aws4_request", re.ASCII)
 _SIGNED_HEADERS = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+(;[!#$%&'*+.^_`|~0-9a-z-]+)*")
-_SIGNATURE = re.compile(r"[0-9a-f]{64}")
+_SIGNATURE = re.compile(r"\s*=\s*([0-9a-f]{64})\s*(?=,|$)")
 
 
 class Scope(NamedTuple):
@@ -39,7 +39,7 @@ class Scope(NamedTuple):
     service: str
 
     def __str__(self) -> str:
-        return f"{self.date}/{self.region}/{self.service}/{TERMINATOR}"
+        return "/".join((*self, TERMINATOR))
 
 
 class Authorization(NamedTuple):
@@ -56,6 +56,17 @@ class Authorization(NamedTuple):
 
 def parse_authorization(header: str) -> Authorization:
     """Raises NotSigned, naming the part that cannot be read and never repeating its value."""
+    before, _, after = header.rpartition("Signature")
+    found = _SIGNATURE.match(after) if before.endswith((" ", ",", "\t")) else None
+    if found is None:
+        _parse_all_but_signature(header)  # what is wrong before the signature is told first
+        raise _unreadable("Signature=64 hexadecimal digits")
+    # The rest is the same for all requests that one signer sends on one day.
+    return Authorization(*_parse_all_but_signature(before + after[found.end() :]), found[1])
+
+
+@lru_cache(maxsize=256)
+def _parse_all_but_signature(header: str) -> tuple[str, Scope, tuple[str, ...]]:
     algorithm, _, rest = header.strip().partition(" ")
     if algorithm != ALGORITHM:
         raise NotSigned(
@@ -64,14 +75,9 @@ def parse_authorization(header: str) -> Authorization:
         )
     parts = {name.strip(): value.strip() for name, _, value in (part.partition("=") for part in rest.split(","))}
     key_id, scope = _credential(parts.get("Credential", ""))
-    names = _signed_headers(parts.get("SignedHeaders", ""))
-    signature = parts.get("Signature", "")
-    if not _SIGNATURE.fullmatch(signature):
-        raise _unreadable("Signature=64 hexadecimal digits")
-    return Authorization(key_id, scope, names, signature)
+    return key_id, scope, _signed_headers(parts.get("SignedHeaders", ""))
 
 
-@lru_cache(maxsize=256)
 def _credential(text: str) -> tuple[str, Scope]:
     found = _CREDENTIAL.fullmatch(text)
     if found is None:
@@ -80,7 +86,6 @@ def _credential(text: str) -> tuple[str, Scope]:
     return key_id, Scope(date, region, service)
 
 
-@lru_cache(maxsize=256)
 def _signed_headers(text: str) -> tuple[str, ...]:
     if not _SIGNED_HEADERS.fullmatch(text):
         raise _unreadable("SignedHeaders=lower-case;names")
@@ -113,17 +118,33 @@ def canonical_query(query: str) -> str:
     return "&".join(f"{name}={value}" for name, value in pairs)
 
 
-def canonical_request(
-    method: str, raw_path: str, query: str, headers: Iterable[tuple[str, str]], signed: Iterable[str], body_hash: str
-) -> str:
-    """`headers` have lower-case names; repeated ones are joined in their order. Only the `signed` ones count."""
-    values: dict[str, list[str]] = {name: [] for name in sorted(signed)}
+def by_name(headers: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """The values of each header, in their order."""
+    values: dict[str, list[str]] = {}
     for name, value in headers:
         if name in values:
-            values[name].append(" ".join(value.split()))
-    lines = "".join(f"{name}:{','.join(each)}\n" for name, each in values.items())
-    names = ";".join(values)
-    return f"{method}\n{canonical_path(raw_path)}\n{canonical_query(query)}\n{lines}\n{names}\n{body_hash}"
+            values[name].append(value)
+        else:
+            values[name] = [value]
+    return values
+
+
+def canonical_request(
+    method: str,
+    raw_path: str,
+    query: str,
+    headers: Mapping[str, Sequence[str]],
+    signed: Iterable[str],
+    body_hash: str,
+) -> str:
+    """`headers` as of ``by_name``, in lower case; only the `signed` ones count, and all of those must be there."""
+    names = sorted(signed)
+    lines = [method, canonical_path(raw_path), canonical_query(query)]
+    for name in names:
+        values = headers[name]
+        lines.append(f"{name}:{','.join([' '.join(value.split()) for value in values])}")
+    lines += ("", ";".join(names), body_hash)
+    return "\n".join(lines)
 
 
 def string_to_sign(amz_date: str, scope: Scope, canonical: str) -> str:
@@ -134,17 +155,19 @@ def string_to_sign(amz_date: str, scope: Scope, canonical: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def signing_key(secret: str, scope: Scope) -> bytes:
-    """The key of one day, region and service. Deriving it is most of a signature's cost, so it is kept."""
+def signing_key(secret: str, scope: Scope) -> hmac.HMAC:
+    """The key of one day, region and service, ready to be copied and fed: to make it is most of a signature's cost."""
     key = f"AWS4{secret}".encode()
     for part in (*scope, TERMINATOR):
         key = hmac.digest(key, part.encode(), "sha256")
-    return key
+    return hmac.new(key, digestmod="sha256")
 
 
 def signature(secret: str, scope: Scope, to_sign: str) -> str:
     """64 hexadecimal digits."""
-    return hmac.digest(signing_key(secret, scope), to_sign.encode(), "sha256").hex()
+    digest = signing_key(secret, scope).copy()
+    digest.update(to_sign.encode())
+    return digest.hexdigest()
 
 
 def sign(
@@ -170,7 +193,7 @@ def sign(
     if "host" not in names:
         raise ValueError("the Host header must be signed: pass it in headers")
     scope = Scope(amz_date[:8], region, service)
-    canonical = canonical_request(method, raw_path, query, sent, names, sha256(body).hexdigest())
+    canonical = canonical_request(method, raw_path, query, by_name(sent), names, sha256(body).hexdigest())
     signed = signature(secret, scope, string_to_sign(amz_date, scope, canonical))
     credential = f"{key_id}/{scope}"
     header = f"{ALGORITHM} Credential={credential}, SignedHeaders={';'.join(names)}, Signature={signed}"

@@ -1,0 +1,1 @@
+"""One file a scenario; each has ``measure()``, which yields Measures."""
