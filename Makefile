@@ -14,12 +14,13 @@ READY_TEST := $(VENV)/.ready-test
 READY_LINT := $(VENV)/.ready-lint
 READY_GENERATE := $(VENV)/.ready-generate
 
-.PHONY: help demo test test-long lint generate bench clean
+.PHONY: help demo test test-long storm lint generate bench clean
 
 help:
 	@echo "make demo        start a server, run an array job over real input, show the result (leaves nothing running)"
 	@echo "make test        the tests"
 	@echo "make test-long   the long ones: storms, soaks, kills by the hundred"
+	@echo "make storm       storms by seed: make storm SEEDS=0:300"
 	@echo "make lint        ruff: rules and formatting"
 	@echo "make generate    write wire/shapes.py anew from botocore's model of the API"
 	@echo "make bench       measure speed beside its baselines and compare with bench/budgets.toml (three minutes)"
@@ -35,6 +36,10 @@ test: $(READY_TEST)
 # pytest ends with 5 when no test is marked long: that is not a failure.
 test-long: $(READY_TEST)
 	@$(BIN)/python -m pytest -rs -m long $(ARGS) || [ $$? -eq 5 ]
+
+SEEDS ?= 0:300
+storm: $(READY_TEST)
+	@$(BIN)/python -W ignore -m tests.storm $(SEEDS)
 
 lint: $(READY_LINT)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
