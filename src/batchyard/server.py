@@ -82,7 +82,7 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None, quit_r
     except sqlite.StoreError as error:
         raise ServeError(str(error)) from None
     known_keys(settings)  # made, or refused, before anything starts
-    (data / "endpoint").write_text(url + "\n")
+    _publish(data / "endpoint", url)
     supervisor = Supervisor(settings, lock, listener)
     try:
         supervisor.run(lambda: ready(url) if ready else None)
@@ -152,6 +152,13 @@ def _listen(settings: Settings) -> socket.socket:
         ) from None
     listener.listen(1024)
     return listener
+
+
+def _publish(path: Path, url: str) -> None:
+    """Whole or not at all: clients read it at any moment."""
+    draft = path.with_name(".endpoint")
+    draft.write_text(url + "\n")
+    os.replace(draft, path)
 
 
 class Child:

@@ -83,7 +83,9 @@ def test_a_hundred_kills_during_two_thousand_jobs(fresh_site, tmp_path):
     print(f"repeat with KILLS_SEED={seed}")
     rng, site, out = random.Random(seed), fresh_site, tmp_path / "lines"
     site.queue("kills")
-    script = f'echo begin $AWS_BATCH_JOB_ID; echo "$AWS_BATCH_JOB_ID.$AWS_BATCH_JOB_ATTEMPT" >> {out}; sleep 0.03; echo end'
+    script = (
+        f'echo begin $AWS_BATCH_JOB_ID; echo "$AWS_BATCH_JOB_ID.$AWS_BATCH_JOB_ATTEMPT" >> {out}; sleep 0.03; echo end'
+    )
     site.definition("line", "sh", "-c", script, retryStrategy={"attempts": 10})
     caller = Caller(site, rng)
     caller.start()

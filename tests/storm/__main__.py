@@ -21,9 +21,8 @@ def main(seeds: str) -> int:
             failed.append(seed)
         else:
             if len(numbers) <= 5:
-                print(
-                    f"{storm.knobs}: {storm.turns} turns, {storm.crashes} crashes, {len(storm.machine.starts)} attempts"
-                )
+                jobs, attempts = len(storm.auditor.jobs), len(storm.machine.starts)
+                print(f"{storm.knobs}: {storm.turns} turns, {storm.crashes} crashes, {jobs} jobs, {attempts} attempts")
     print(f"{len(numbers) - len(failed)} passed, {len(failed)} failed in {time.monotonic() - began:.0f} s")
     if failed:
         print("failed seeds:", *failed)

@@ -1,7 +1,8 @@
 """An executor that is not there: attempts take virtual time, news is late or repeated, the connection breaks.
 
-It outlives the engine as the runner does, and it is the witness: it counts real starts of every attempt and what ran
-at the same time.
+It outlives the engine as the runner does, and it is the witness: it counts real starts of every attempt, knows how
+each one really ended, and checks what runs at the same time. Orders are gathered and sent by ``flush``; when the
+engine dies or the connection breaks in between, some of them were sent and some were not.
 """
 
 from __future__ import annotations
@@ -15,6 +16,16 @@ from batchyard.model.needs import Needs
 from batchyard.ports import Began, Ended, Lost, News, Survey
 
 EXITED = "Essential container in task exited"
+NOT_STARTED = "Task failed to start"
+TIMED_OUT = "Job attempt duration exceeded timeout"
+LONG_MS = 6000  # what a terminate must cut short
+FAILURES = (
+    Ending(1, EXITED),
+    Ending(1, EXITED),
+    Ending(2, EXITED),
+    Ending(137, EXITED, "OutOfMemoryError: Container killed due to memory usage"),
+    Ending(None, NOT_STARTED, "CannotStartContainerError: exec: no such file"),
+)
 
 
 class Crash(Exception):
@@ -26,7 +37,7 @@ class Running:
     spec: AttemptSpec
     started_ms: int
     ends_ms: int
-    exit_code: int
+    ending: Ending  # without its times
 
 
 class Machine:
@@ -38,13 +49,15 @@ class Machine:
         self.room = room
         self.fault_percent = fault_percent
         self.connected = False
+        self.surveyed = False  # whether the survey of this connection was observed
         self.running: dict[str, Running] = {}
         self.ended: dict[str, Ending | None] = {}  # None: lost with its slot; kept until released, like an exit record
         self.starts: dict[str, int] = {}
-        self.started_order: list[str] = []
-        self.exits: dict[str, int | None] = {}  # how each attempt really ended; None: lost
-        self.news: list[tuple[int, News]] = []
-        self.crash_on_order = False
+        self.endings: dict[str, Ending | None] = {}  # how each attempt really ended; None: lost
+        self.news: list[tuple[int, News]] = []  # in the order in which it was said
+        self.echoes: list[tuple[int, News]] = []  # the same again, later
+        self.orders: list[tuple] = []
+        self.crash_after: int | None = None  # so many more orders (or flushes) until the engine dies
 
     # -- the port -------------------------------------------------------------------------------------------------
 
@@ -52,9 +65,52 @@ class Machine:
         return -1
 
     def start(self, spec: AttemptSpec) -> None:
+        """Dropped before the survey, which is older than the order: the attempt would seem unknown and may run."""
+        self._order(self._start, spec, self.surveyed)
+
+    def stop(self, attempt: str) -> None:
+        self._order(self._stop, attempt)
+
+    def release(self, attempt: str) -> None:
+        self._order(self._release, attempt)
+
+    def flush(self) -> None:
         self._maybe_crash()
+        self._send(len(self.orders))
+
+    def observe(self) -> list[News]:
         if not self.connected:
+            if self._fault(50):
+                return []
+            self._connect()
+        now = self.clock.now_ms()
+        due = [news for at_ms, news in [*self.news, *self.echoes] if at_ms <= now]
+        self.news = [said for said in self.news if said[0] > now]
+        self.echoes = [said for said in self.echoes if said[0] > now]
+        self.surveyed = self.surveyed or any(isinstance(news, Survey) for news in due)
+        return due
+
+    # -- orders ---------------------------------------------------------------------------------------------------
+
+    def _order(self, carry_out, what, sent: bool = True) -> None:
+        self._maybe_crash()
+        if self.connected and sent:
+            self.orders.append((carry_out, what))
+
+    def _maybe_crash(self) -> None:
+        if self.crash_after is None:
             return
+        self.crash_after -= 1
+        if self.crash_after < 0:
+            self.crash_after = None
+            raise Crash
+
+    def _send(self, count: int) -> None:
+        orders, self.orders = self.orders[:count], []
+        for carry_out, what in orders:
+            carry_out(what)
+
+    def _start(self, spec: AttemptSpec) -> None:
         if spec.attempt in self.running:
             self._say(Began(spec.attempt, self.running[spec.attempt].started_ms))
             return
@@ -62,36 +118,28 @@ class Machine:
             self._say(self._ending_news(spec.attempt))
             return
         self.starts[spec.attempt] = self.starts.get(spec.attempt, 0) + 1
-        self.started_order.append(spec.attempt)
         now = self.clock.now_ms()
-        exit_code = 0 if self.rng.random() < 0.8 else self.rng.choice([1, 2])
-        self.running[spec.attempt] = Running(spec, now, now + self.rng.randrange(1, 400), exit_code)
+        ending = Ending(0, EXITED) if self.rng.random() < 0.85 else self.rng.choice(FAILURES)
+        takes_ms = LONG_MS if self.rng.random() < 0.015 else self.rng.randrange(1, 400)
+        if spec.timeout_s is not None and self.rng.random() < 0.5:
+            takes_ms = spec.timeout_s * 1000
+            ending = Ending(137, TIMED_OUT, timed_out=True)
+        self.running[spec.attempt] = Running(spec, now, now + takes_ms, ending)
         self._check_room()
-        self._say(Began(spec.attempt, now))
+        if ending.status_reason == NOT_STARTED:
+            self._end(spec.attempt, ending)
+        else:
+            self._say(Began(spec.attempt, now))
 
-    def stop(self, attempt: str) -> None:
-        self._maybe_crash()
+    def _stop(self, attempt: str) -> None:
         running = self.running.get(attempt)
-        if self.connected and running is not None:
-            running.ends_ms = min(running.ends_ms, self.clock.now_ms() + self.rng.randrange(1, 40))
-            running.exit_code = self.rng.choice([143, 137, 0])
+        ends_ms = self.clock.now_ms() + self.rng.randrange(1, 40)
+        if running is not None and ends_ms < running.ends_ms:
+            running.ends_ms = ends_ms
+            running.ending = Ending(self.rng.choice([143, 137, 0]), EXITED)
 
-    def release(self, attempt: str) -> None:
-        self._maybe_crash()
-        if self.connected:
-            self.ended.pop(attempt, None)
-
-    def flush(self) -> None:
-        self._maybe_crash()
-
-    def observe(self) -> list[News]:
-        if not self.connected:
-            if self._fault(50):
-                return []
-            self._connect()
-        due = [news for at_ms, news in self.news if at_ms <= self.clock.now_ms()]
-        self.news = [(at_ms, news) for at_ms, news in self.news if at_ms > self.clock.now_ms()]
-        return due
+    def _release(self, attempt: str) -> None:
+        self.ended.pop(attempt, None)
 
     # -- what happens by itself -----------------------------------------------------------------------------------
 
@@ -102,14 +150,15 @@ class Machine:
             if self._fault(1):
                 self._end(attempt, None)
             elif running.ends_ms <= now:
-                self._end(attempt, running.exit_code)
+                self._end(attempt, running.ending._replace(started_ms=running.started_ms))
         if self.connected and self._fault(3):
             self.disconnect()
 
     def disconnect(self) -> None:
-        """What was on its way is lost; the survey after the next connection makes up for it."""
-        self.connected = False
-        self.news = []
+        """Some orders got through; news on its way is lost, which the next connection's survey makes up for."""
+        self._send(self.rng.randrange(len(self.orders) + 1))
+        self.connected = self.surveyed = False
+        self.news, self.echoes = [], []
 
     def _connect(self) -> None:
         self.connected = True
@@ -117,12 +166,10 @@ class Machine:
             self._say(self._ending_news(attempt))
         self._say(Survey(frozenset(self.running)))
 
-    def _end(self, attempt: str, exit_code: int | None) -> None:
-        running = self.running.pop(attempt)
-        now = self.clock.now_ms()
-        self.exits[attempt] = exit_code
-        ending = None if exit_code is None else Ending(exit_code, EXITED, None, running.started_ms, now)
-        self.ended[attempt] = ending
+    def _end(self, attempt: str, ending: Ending | None) -> None:
+        del self.running[attempt]
+        self.endings[attempt] = None if ending is None else ending._replace(stopped_ms=self.clock.now_ms())
+        self.ended[attempt] = self.endings[attempt]
         if self.connected:
             self._say(self._ending_news(attempt))
 
@@ -132,20 +179,14 @@ class Machine:
 
     def _say(self, news: News) -> None:
         """News keeps its order on a connection; some of it is repeated much later."""
-        now = self.clock.now_ms()
-        latest = max([at_ms for at_ms, _ in self.news[-1:]] + [now])
-        self.news.append((latest + (self.rng.randrange(0, 30) if self._fault(30) else 0), news))
+        at_ms = max(self.clock.now_ms(), self.news[-1][0] if self.news else 0)
+        at_ms += self.rng.randrange(0, 500 if isinstance(news, Survey) else 50) if self._fault(30) else 0
+        self.news.append((at_ms, news))
         if not isinstance(news, Survey) and self._fault(10):
-            self.news.append((now + self.rng.randrange(100, 2000), news))
-            self.news.sort(key=lambda item: item[0])
+            self.echoes.append((at_ms + self.rng.randrange(100, 2000), news))
 
     def _fault(self, percent: int) -> bool:
         return self.rng.randrange(10_000) < percent * self.fault_percent
-
-    def _maybe_crash(self) -> None:
-        if self.crash_on_order and self.rng.random() < 0.3:
-            self.crash_on_order = False
-            raise Crash
 
     def _check_room(self) -> None:
         used = Needs(0, 0, 0)

@@ -13,31 +13,14 @@ import tempfile
 from pathlib import Path
 
 from batchyard.engine.engine import Engine
-from batchyard.errors import ApiError
-from batchyard.model.ids import WHOLE
-from batchyard.model.jobs import (
-    AFTER,
-    CANCEL,
-    N_TO_N,
-    SEQUENTIAL,
-    TERMINATE,
-    AskedUpstream,
-    NewDefinition,
-    NewEnvironment,
-    NewJob,
-    NewQueue,
-    RetryPolicy,
-    Wish,
-)
+from batchyard.model.jobs import NewDefinition, NewEnvironment, NewQueue
 from batchyard.model.needs import Needs
 from batchyard.store import sqlite
 from batchyard.store.commits import SqliteCommits
 from batchyard.store.intake import SqliteIntake
 from tests.storm.auditor import Auditor
+from tests.storm.callers import REGION, Callers
 from tests.storm.machine import Crash, Machine
-
-REGION = "us-east-1"
-BODY = b'{"container": {"image": "none", "command": ["true"]}, "parameters": {}}'
 
 
 class VirtualClock:
@@ -49,14 +32,25 @@ class VirtualClock:
 
 
 class InlineLoop(asyncio.SelectorEventLoop):
-    """Runs what would go to a thread in a later step of its own, so that a seed repeats."""
+    """Runs what would go to a thread (COMMIT) in a later step of its own, so that a seed repeats."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dies: str | None = None  # at the next COMMIT: "before" it, or "after" it and before anybody hears
+        self.died = False
 
     def run_in_executor(self, executor, call, *arguments):
         future = self.create_future()
 
         def step() -> None:
+            self.died = self.died or self.dies == "before"
+            if self.died:
+                return
             try:
                 result = call(*arguments)
+                self.died = self.dies == "after"
+                if self.died:
+                    return
             except BaseException as error:
                 if not future.done():
                     future.set_exception(error)
@@ -68,7 +62,7 @@ class InlineLoop(asyncio.SelectorEventLoop):
         return future
 
     def steps(self, count: int) -> None:
-        for _ in range(count):
+        for _ in range(0 if self.died else count):
             self.call_soon(self.stop)
             self.run_forever()
 
@@ -120,8 +114,8 @@ class Storm:
         room = Needs(self.vcpus * 1000, 8192)
         self.machine = Machine(rng, self.clock, room, self.fault_percent)
         self.room = room
-        self.auditor = Auditor(self.data, REGION, self.machine)
-        self.queues: list[int] = []
+        self.callers = Callers(rng, self.clock, self.vcpus)
+        self.auditor = Auditor(self.data, self.callers, self.machine)
         self.crashes = 0
         self.turns = 0
         self._open_api()
@@ -158,17 +152,15 @@ class Storm:
         self.crashes += 1
         self.commits.inner.close()
         self.machine.disconnect()
-        self.machine.crash_on_order = False
+        self.machine.crash_after = None
         self._open_engine()
 
     def _ring(self) -> None:
         if self.rng.randrange(100) >= self.fault_percent // 4:  # a ring may be lost
             self.engine.inbox.rung = True
 
-    # -- callers --------------------------------------------------------------------------------------------------
-
     async def _set_up(self) -> None:
-        intake, rng = self.intake, self.rng
+        intake, rng, queues = self.intake, self.rng, self.callers.queues
         environments = []
         for number in range(rng.randrange(1, 3)):
             environment = NewEnvironment(REGION, f"e{number}", f"uuid-{number}", "UNMANAGED", "local", True, b"{}", 1)
@@ -176,70 +168,20 @@ class Storm:
         for number in range(rng.randrange(1, 4)):
             order = tuple(rng.sample(environments, len(environments)))
             queue = NewQueue(REGION, f"q{number}", rng.randrange(3), True, order, b"{}", 1)
-            self.queues.append(await intake.create_queue(queue))
+            queues.append(await intake.create_queue(queue))
         await intake.register_definition(NewDefinition(REGION, "d", b"{}", 1))
-        self.definition = max(self.queues) + 1
-
-    async def _submit(self) -> None:
-        job = self._new_job()
-        try:
-            uuid = await self.intake.submit(job)
-        except ApiError:
-            return
-        self.auditor.acknowledged[uuid] = job
-
-    def _new_job(self) -> NewJob:
-        rng = self.rng
-        size = rng.choice([0, 0, 0, 2, 3, 7])
-        known = list(self.auditor.acknowledged.items())[-10:]
-        upstreams = []
-        for uuid, upstream in rng.sample(known, min(len(known), rng.choice([0, 0, 1, 2]))):
-            if size and upstream.size == size and rng.random() < 0.6:
-                upstreams.append(AskedUpstream(uuid, WHOLE, N_TO_N))
-            else:
-                index = rng.randrange(upstream.size) if upstream.size and rng.random() < 0.3 else WHOLE
-                upstreams.append(AskedUpstream(uuid, index, AFTER))
-        if size and rng.random() < 0.15:
-            upstreams.append(AskedUpstream(None, WHOLE, SEQUENTIAL))
-        return NewJob(
-            uuid=f"{rng.getrandbits(32):08x}-0000-4000-8000-{rng.getrandbits(48):012x}",
-            region=REGION,
-            name="job",
-            queue=rng.choice(self.queues),
-            definition=self.definition,
-            created_ms=self.clock.now_ms(),
-            size=size,
-            needs=Needs(rng.randrange(1, self.vcpus + 1) * 1000, rng.randrange(1, 4096)),
-            retry=RetryPolicy(rng.choice([1, 1, 2, 3])),
-            timeout_s=None,
-            upstreams=tuple(upstreams),
-            body=BODY,
-        )
-
-    async def _wish(self) -> None:
-        rng = self.rng
-        uuid, job = rng.choice(list(self.auditor.acknowledged.items()))
-        index = rng.randrange(job.size) if job.size and rng.random() < 0.5 else WHOLE
-        kind, reason = rng.choice([CANCEL, TERMINATE]), f"reason {rng.randrange(1000)}"
-        # Noted before it is acknowledged: a wish that was stored may take effect though its caller heard nothing.
-        self.auditor.wishes.setdefault((uuid, index), []).append((kind, reason))
-        try:
-            await self.intake.wish(Wish(uuid, index, kind, reason, self.clock.now_ms()))
-        except ApiError:
-            pass
+        self.callers.definition = max(queues) + 1
 
     # -- time -----------------------------------------------------------------------------------------------------
 
     def run(self) -> Storm:
         try:
             self.loop.run_until_complete(self._set_up())
-            submitted = 0
-            while submitted < self.jobs_wanted or self.turns < self.length:
-                if submitted < self.jobs_wanted and self.rng.random() < 0.3:
-                    self.calls.append(self.loop.create_task(self._submit()))
-                    submitted += 1
-                if self.auditor.acknowledged and self.rng.random() < 0.08:
-                    self.calls.append(self.loop.create_task(self._wish()))
+            while len(self.callers.submissions) < self.jobs_wanted or self.turns < self.length:
+                if len(self.callers.submissions) < self.jobs_wanted and self.rng.random() < 0.3:
+                    self.callers.begin(self.turns)
+                if self.callers.known and self.rng.random() < 0.08:
+                    self._call(self.callers.wish(self.intake))
                 self._tick(stormy=True)
             self._calm()
             self.auditor.verdict()
@@ -250,18 +192,27 @@ class Storm:
             self._close()
         return self
 
+    def _call(self, call) -> None:
+        self.calls.append(self.loop.create_task(call))
+
     def _tick(self, stormy: bool) -> None:
         rng = self.rng
         self.clock.ms += rng.randrange(1, 60)
+        for submission in self.callers.due(self.turns):
+            self._call(self.callers.submit(self.intake, submission, self.turns))
         self.loop.steps(rng.randrange(0, 4) if stormy else 6)
         self.calls = [call for call in self.calls if not call.done()]
         if stormy and rng.random() < self.crash_rate:
+            self.loop.dies = rng.choice(["before", "after"])
+        if self.loop.died or (stormy and rng.random() < self.crash_rate):
             self._crash_api()
         self.machine.pass_time()
         if stormy and rng.random() < self.crash_rate:
             fault = rng.choice(["before", "after", "order"])
-            self.commits.crash = fault
-            self.machine.crash_on_order = fault == "order"
+            if fault == "order":
+                self.machine.crash_after = rng.randrange(10)
+            else:
+                self.commits.crash = fault
         self.turns += 1
         if self.turns % 20 == 0:
             self.engine.inbox.rung = True  # as the engine does by itself once a second
@@ -273,11 +224,12 @@ class Storm:
     def _calm(self) -> None:
         """No more faults: everything must come to its end within bounded virtual time."""
         self.machine.fault_percent = self.fault_percent = 0
-        self.commits.crash, self.machine.crash_on_order = None, False
+        self.commits.crash, self.machine.crash_after, self.loop.dies = None, None, None
         quiet = 0
         for _ in range(20_000):
             self._tick(stormy=False)
-            busy = self.calls or self.machine.running or self.machine.news or self.engine.scheduler.state.jobs
+            busy = self.callers.open or self.calls or self.machine.running or self.machine.news
+            busy = busy or self.engine.scheduler.state.jobs
             quiet = 0 if busy or self.machine.ended else quiet + 1
             if quiet > 25:
                 return

@@ -64,6 +64,7 @@ class SqliteCommits:
         self._awaited = Awaited()
         self._retirement: Retirement | None = None
         self._job_spec = lru_cache(maxsize=256)(self._read_job_spec)
+        self._environment_name = lru_cache(maxsize=256)(self._read_environment_name)
 
     def close(self) -> None:
         self._state.close()
@@ -231,15 +232,17 @@ class SqliteCommits:
             raise StoreError(f"Attempt {number} of job {job} (index {index}) was never opened: commit it first.")
         opened_ms, environment = row
         uuid, of_job = self._job_spec(job)
-        name = self._requests.execute(_ENVIRONMENTS.by_id, (environment,)).fetchone()[2]
         return of_job._replace(
             attempt=ids.attempt_id(uuid, index, number),
             job_id=ids.job_id(uuid, index),
             index=index,
             number=number,
-            environment_name=name,
+            environment_name=self._environment_name(environment),
             opened_ms=opened_ms,
         )
+
+    def _read_environment_name(self, environment: int) -> str:
+        return self._requests.execute(_ENVIRONMENTS.by_id, (environment,)).fetchone()[2]
 
     def _read_job_spec(self, job: int) -> tuple[str, AttemptSpec]:
         row = self._requests.execute(_SUBMISSIONS.for_attempt, (job,)).fetchone()
