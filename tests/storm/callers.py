@@ -1,0 +1,152 @@
+"""The callers of a storm: they submit, cancel and terminate, do not always hear the answer, and then try again.
+
+A submission is tried with one key, as SDKs try a call with one invocation id; every try has a UUID of its own, since
+it is the api that mints them. Some callers give up; what they asked for may have been stored all the same.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+from batchyard.errors import ApiError
+from batchyard.model.ids import WHOLE
+from batchyard.model.jobs import (
+    AFTER,
+    CANCEL,
+    N_TO_N,
+    SEQUENTIAL,
+    TERMINATE,
+    AskedUpstream,
+    NewJob,
+    RetryPolicy,
+    RetryRule,
+    Wish,
+)
+from batchyard.model.needs import Needs
+
+REGION = "us-east-1"
+BODY = b'{"container": {"image": "none", "command": ["true"]}, "parameters": {}}'
+RULES = (
+    (),
+    (),
+    (RetryRule(False, on_exit_code="2"),),
+    (RetryRule(False, on_exit_code="*"),),
+    (RetryRule(True, on_exit_code="1*"), RetryRule(False, on_reason="*")),
+    (RetryRule(True, on_status_reason="Host EC2*"), RetryRule(False, on_reason="*")),
+    (RetryRule(False, on_exit_code="137", on_reason="OutOfMemory*"), RetryRule(True, on_exit_code="*")),
+    (RetryRule(False, on_status_reason="Task failed to start"), RetryRule(False, on_status_reason="Host*")),
+    (RetryRule(True, on_exit_code="13"), RetryRule(False, on_status_reason="Essential container in task exited")),
+)
+
+
+@dataclass(eq=False)
+class Submission:
+    """One call of SubmitJob with all its tries."""
+
+    job: NewJob
+    tries_left: int
+    next_try: int  # tick
+    uuids: list[str] = field(default_factory=list)  # one a try
+    answers: set[str] = field(default_factory=set)
+
+
+@dataclass(eq=False)
+class AskedStop:
+    """A wish to cancel or terminate, from when it was known to be stored; None: nobody heard."""
+
+    kind: int
+    reason: str
+    acknowledged_ms: int | None = None
+
+
+class Callers:
+    def __init__(self, rng: random.Random, clock, vcpus: int):
+        self.rng = rng
+        self.clock = clock
+        self.vcpus = vcpus
+        self.queues: list[int] = []
+        self.definition = 0
+        self.submissions: list[Submission] = []
+        self.open: list[Submission] = []  # who still wants an answer
+        self.known: dict[str, NewJob] = {}  # answered
+        self.stops: dict[tuple[str, int], list[AskedStop]] = {}
+
+    # -- submitting -----------------------------------------------------------------------------------------------
+
+    def begin(self, tick: int) -> None:
+        """Somebody wants to submit a job."""
+        tries = self.rng.choice([1, 3, 100])
+        self.open.append(Submission(self._new_job(), tries, tick))
+        self.submissions.append(self.open[-1])
+
+    def due(self, tick: int) -> list[Submission]:
+        """Who tries (again) now: no answer came in time, or the connection broke. An earlier try may still be open."""
+        self.open = [each for each in self.open if not each.answers and each.tries_left]
+        return [each for each in self.open if each.next_try <= tick]
+
+    async def submit(self, intake, submission: Submission, tick: int) -> None:
+        rng = self.rng
+        submission.tries_left -= 1
+        submission.next_try = tick + rng.choice([1, 5, 40])
+        submission.uuids.append(f"{rng.getrandbits(32):08x}-0000-4000-8000-{rng.getrandbits(48):012x}")
+        job = submission.job._replace(uuid=submission.uuids[-1], created_ms=self.clock.now_ms())
+        try:
+            uuid = await intake.submit(job)
+        except ApiError:
+            return
+        submission.answers.add(uuid)
+        self.known[uuid] = submission.job
+
+    def _new_job(self) -> NewJob:
+        rng = self.rng
+        size = rng.choice([0, 0, 0, 2, 3, 7])
+        return NewJob(
+            uuid="",
+            region=REGION,
+            name="job",
+            queue=rng.choice(self.queues),
+            definition=self.definition,
+            created_ms=0,
+            size=size,
+            needs=Needs(rng.randrange(1, self.vcpus + 1) * 1000, rng.randrange(1, 4096)),
+            retry=RetryPolicy(rng.choice([1, 1, 2, 3, 5]), rng.choice(RULES)),
+            timeout_s=1 if rng.random() < 0.1 else None,
+            upstreams=self._upstreams(size),
+            body=BODY,
+            idempotency=rng.randbytes(16),
+        )
+
+    def _upstreams(self, size: int) -> tuple[AskedUpstream, ...]:
+        rng = self.rng
+        known = list(self.known.items())[-10:]
+        upstreams = []
+        for uuid, upstream in rng.sample(known, min(len(known), rng.choice([0, 0, 1, 2]))):
+            if size and upstream.size == size and rng.random() < 0.6:
+                upstreams.append(AskedUpstream(uuid, WHOLE, N_TO_N))
+            else:
+                index = rng.randrange(upstream.size) if upstream.size and rng.random() < 0.3 else WHOLE
+                upstreams.append(AskedUpstream(uuid, index, AFTER))
+        if size and rng.random() < 0.15:
+            upstreams.append(AskedUpstream(None, WHOLE, SEQUENTIAL))
+        return tuple(upstreams)
+
+    # -- cancelling and terminating -------------------------------------------------------------------------------
+
+    async def wish(self, intake) -> None:
+        rng = self.rng
+        uuid, job = rng.choice(list(self.known.items())[-rng.choice([5, 20, 1000]) :])
+        index = rng.randrange(job.size) if job.size and rng.random() < 0.5 else WHOLE
+        asked = AskedStop(rng.choice([CANCEL, TERMINATE]), f"reason {rng.randrange(1000)}")
+        # Noted before it is acknowledged: a wish that was stored may take effect though its caller heard nothing.
+        self.stops.setdefault((uuid, index), []).append(asked)
+        try:
+            await intake.wish(Wish(uuid, index, asked.kind, asked.reason, self.clock.now_ms()))
+        except ApiError:
+            return
+        asked.acknowledged_ms = self.clock.now_ms()
+
+    def stops_of(self, uuid: str, index: int) -> list[AskedStop]:
+        """What was asked of the job or child, the wishes for its whole array included."""
+        of_whole = self.stops.get((uuid, WHOLE), []) if index != WHOLE else []
+        return self.stops.get((uuid, index), []) + of_whole
