@@ -29,6 +29,7 @@ class ProcessExecutor:
     def __init__(self, settings: Settings):
         self._settings = settings
         self._lines: Lines | None = None
+        self._surveyed = False  # whether the runner has said, on this connection, what lives
         self.isolation = ""
         self.weaker: tuple[str, ...] = ()
         self.memory_groups = False  # whether the kernel bounds the memory of each job
@@ -36,7 +37,9 @@ class ProcessExecutor:
     # -- orders ---------------------------------------------------------------------------------------------------
 
     def start(self, spec: AttemptSpec) -> None:
-        self._send(contract.order(spec, self._settings, os.environ))
+        """Dropped before the survey, which would be older than the order and so would deny the attempt."""
+        if self._surveyed:
+            self._send(contract.order(spec, self._settings, os.environ))
 
     def stop(self, attempt: str) -> None:
         self._send({"op": "stop", "attempt": attempt})
@@ -98,6 +101,7 @@ class ProcessExecutor:
         if op == "lost":
             return Lost(told["attempt"])
         if op == "survey":
+            self._surveyed = True
             return Survey(frozenset(told["living"]))
         if op == "hello":
             self._greet(told)
@@ -124,6 +128,7 @@ class ProcessExecutor:
             return False
         finally:
             os.close(directory)
+        self._surveyed = False
         self._send({"op": "inventory"})
         self._lines.flush()
         return True
