@@ -57,15 +57,18 @@ class Room:
     day_directory: int = -1
 
     def write_record(self, attempt: str, record: bytes) -> None:
-        """The exit record, whole or not at all, on disk when this returns. Raises OSError when the disk is full."""
-        draft = f".{self.slot}"
-        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600, dir_fd=self.exits)
+        """Fill the claim with the record: on disk when this returns. Raises OSError when the disk is full.
+
+        In place, since creating and renaming files is what costs most; a record that is not whole is a mere claim.
+        """
+        file = os.open(attempt, os.O_WRONLY | os.O_TRUNC, dir_fd=self.exits)
         try:
-            os.write(file, record)
+            if os.write(file, record) != len(record):
+                os.ftruncate(file, 0)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file)
         finally:
             os.close(file)
-        os.rename(draft, attempt, src_dir_fd=self.exits, dst_dir_fd=self.exits)
 
     def logs_of(self, day: str) -> int:
         """The day's directory of logs, which is made if it does not exist."""

@@ -30,7 +30,8 @@ class Output:
         self._head_bytes = max(CHUNK, bound_bytes // 2)
         self._tail_bytes = max(CHUNK, bound_bytes // 4)
         self._log = open_file("log", 0)
-        self._index = open_file("idx", os.O_APPEND)
+        self._index = -1  # made with the first output: most short jobs say nothing
+        self._began_ms = now_ms
         self._tails: list[tuple[str, int]] = []  # the tail is the last two of these files, older first
         self._in_tail = 0  # bytes in the newer one
         self._cut = 0
@@ -42,7 +43,6 @@ class Output:
             fcntl.fcntl(self.pipe, F_SETPIPE_SZ, CHUNK)
         except OSError:
             pass  # an ordinary user has only so much; the default does
-        self._write_index(now_ms, "")
 
     def started(self) -> None:
         """The job has its end now."""
@@ -116,7 +116,8 @@ class Output:
         self._drain(-1)
         for name, descriptor in self._tails:
             self._join(name, descriptor)
-        self._write_index(now_ms, " end")
+        if self._size:
+            self._write_index(now_ms, " end")
         for descriptor in (self.pipe, self.writer, self._log, self._index):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -143,8 +144,12 @@ class Output:
         self._remove_file(name)
 
     def _write_index(self, now_ms: int, mark: str) -> None:
+        line = f"{now_ms} {self._size}{mark}\n"
+        if self._index < 0:
+            self._index = self._open_file("idx", os.O_APPEND)
+            line = f"{self._began_ms} 0\n" + line
         self._told = self._size
-        _write(self._index, f"{now_ms} {self._size}{mark}\n".encode())
+        _write(self._index, line.encode())
 
 
 def _write(descriptor: int, data: bytes) -> bool:

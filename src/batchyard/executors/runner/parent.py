@@ -212,7 +212,8 @@ class Runner:
                 client.send(seat.started)
             return
         with suppress(FileNotFoundError), open(attempt, "rb", opener=self._open_exit) as file:
-            client.send(file.read() or _line({"op": "lost", "attempt": attempt}))
+            record = file.read()
+            client.send(record if record.endswith(b"}") else _line({"op": "lost", "attempt": attempt}))
 
     def _open_exit(self, name: str, flags: int) -> int:
         return os.open(name, flags | os.O_CLOEXEC, dir_fd=self._exits)
