@@ -17,6 +17,7 @@ from batchyard.ports import Clock, Commits, Executor, Snapshot
 log = logging.getLogger(__name__)
 
 LONGEST_WAIT_S = 1.0  # a lost ring of the bell costs at most this
+PACE_S = 0.001  # after a commit: what comes meanwhile shares the next one, and no job starts and ends faster
 RECONNECT_WAIT_S = 0.02  # how often an executor that is away is tried again
 FULL_WAIT_S = 0.5  # how often a full disk is looked at again
 RETIRE_EVERY_MS = 1000
@@ -60,15 +61,15 @@ class Engine:
     def run(self, lifeline: int) -> None:
         """Turn until `lifeline`, a descriptor that says nothing while its other end lives, becomes readable."""
         while not self._wait(lifeline):
-            if self._has_room():
-                self.turn()
+            if self._has_room() and self.turn() and not self._more:
+                select.select([lifeline], [], [], PACE_S)
             self.retire()
 
-    def turn(self) -> None:
-        """Gather, decide, commit, act: once."""
+    def turn(self) -> bool:
+        """Gather, decide, commit, act: once. Whether anything was committed."""
         events = self._pending + self.inbox.gather(self.scheduler.applied_seq)
         if not events and not self._more:
-            return
+            return False
         self._pending = []
         now_ms = self._clock.now_ms()
         decision = self.scheduler.turn(now_ms, events)
@@ -77,6 +78,7 @@ class Engine:
         act(decision.actions, self._commits, self._executors, self.scheduler.provider_of, self.inbox.open)
         self._more = decision.more
         log.debug("turn: %d events, %d facts, %d actions", len(events), len(decision.facts), len(decision.actions))
+        return bool(decision.facts)
 
     def _has_room(self) -> bool:
         """Without room on the disk nothing is decided: news and requests wait where they are."""
