@@ -79,7 +79,7 @@ def test_devices_that_programs_expect_are_there(isolated):
     output = said(
         isolated,
         "head -c 4 /dev/zero | wc -c; head -c 4 /dev/urandom | wc -c; echo x > /dev/null;"
-        " echo out >> /dev/stdout; echo err >> /dev/stderr;"
+        " echo out > /dev/stdout; echo err > /dev/stderr;"  # as programs do, with truncation
         " touch /dev/shm/mine && rm /dev/shm/mine && echo shared",
     )
     assert output == "4\n4\nout\nerr\nshared\n"
