@@ -142,8 +142,8 @@ def test_every_file_says_what_it_is_for():
 
 
 def test_nothing_speaks_of_the_place_where_it_was_made():
-    """The project speaks of itself alone: no absolute paths of a checkout, no private hosts."""
-    pattern = re.compile(r"(?<![\w/])/work/(main|shared)|/home/[a-z]|\.\./shared|\.\./\.library")
+    """The project speaks of itself alone: no paths of anybody's home."""
+    pattern = re.compile(r"(?<![\w/])/(home|Users)/[A-Za-z]")
     for path in [*SOURCES, *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests").rglob("*.py")]:
         if path != Path(__file__).resolve():
             assert not pattern.search(path.read_text()), f"{path.relative_to(ROOT)} names a place outside the project"
