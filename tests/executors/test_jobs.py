@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 
 import pytest
 
+from batchyard.executors.process import ProcessExecutor
 from batchyard.model.needs import Needs
-from batchyard.ports import Began
+from batchyard.ports import Began, Survey
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -209,3 +211,25 @@ def test_old_working_directories_are_removed_and_young_ones_kept(make_yard):
     yard.restart_runner()
     yard.until(lambda: not yard.work(old).exists(), "the old one is removed")
     assert (yard.work(young) / "file").exists()
+
+
+def test_no_start_is_ordered_before_the_survey_which_would_deny_it(yard):
+    """A survey that is older than an order would say of a running attempt that it never began."""
+    other = ProcessExecutor(yard.settings)
+    runner = yard._runners[-1].pid
+    os.kill(runner, signal.SIGSTOP)  # connected, and not answered yet
+    try:
+        assert other.observe() == []
+        early = yard.spec("sh", "-c", "true")
+        other.start(early)
+        other.flush()
+    finally:
+        os.kill(runner, signal.SIGCONT)
+    heard: list = []
+    yard.until(lambda: heard.extend(other.observe()) or any(isinstance(news, Survey) for news in heard), "a survey")
+    assert all(early.attempt not in news.living for news in heard if isinstance(news, Survey))
+    yard.run("true")
+    assert not (yard.data / "runner" / "exits" / early.attempt).exists(), "the attempt the survey denied was started"
+    other.start(early)
+    other.flush()
+    assert yard.ended(early.attempt).ending.exit_code == 0
