@@ -1,85 +1,115 @@
 """SETTINGS: one row each. Validation, ``--help``, the environment and the docs come from the same rows.
 
 Precedence: flags, then environment (``BATCHYARD_`` and the name), then the TOML file, then the default. The TOML
-file is ``--config``, else ``./batchyard.toml``, else ``~/.config/batchyard/config.toml``.
+file is ``--config``, else ``./batchyard.toml``, else ``~/.config/batchyard/config.toml``. A variable that is empty
+counts as not set. Paths in the file are relative to the file's directory, others to the current one.
 """
 
 from __future__ import annotations
 
+import difflib
+import json
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 ENV_PREFIX = "BATCHYARD_"
+# Variables of this prefix that are no settings: how commands find a server, and keys, which are not for a file.
+OTHER_VARIABLES = frozenset({"BATCHYARD_ENDPOINT", "BATCHYARD_ACCESS_KEY_ID", "BATCHYARD_SECRET_ACCESS_KEY"})
+MOST = 1_000_000_000  # of any number: what is computed from it fits where it is stored
 
 
 class SettingError(Exception):
     """A setting has a value it cannot have; the message names the setting, the value and where it came from."""
 
 
+class Kind(NamedTuple):
+    """How values of a setting are written: `toml` is their type in the file; `check` takes such a value and returns
+    the one to use, or raises ValueError, which says what it must be. Flags and variables are text, read as `toml`."""
+
+    toml: type
+    check: Callable[[Any], Any]
+
+
 class Setting(NamedTuple):
     name: str  # python name; the flag is the same with hyphens, the variable BATCHYARD_ and upper case
-    kind: Callable[[Any], Any]
+    kind: Kind
     default: Any
     unit: str
     help: str
+    secret: bool = False  # its value is never shown
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        return ENV_PREFIX + self.name.upper()
 
 
-def _natural(value: Any) -> int:
-    number = int(value)
-    if number < 0:
-        raise ValueError("must not be negative")
-    return number
+# -- kinds ---------------------------------------------------------------------------------------------------------
 
 
-def _positive(value: Any) -> int:
-    number = int(value)
-    if number < 1:
-        raise ValueError("must be at least 1")
-    return number
+def _number(least: int, most: int, words: str) -> Kind:
+    def check(value: int) -> int:
+        if not least <= value <= most:
+            raise ValueError(words if value < least or most < MOST else f"must be at most {MOST}")
+        return value
+
+    return Kind(int, check)
 
 
-def _port(value: Any) -> int:
-    number = int(value)
-    if not 0 <= number <= 65535:
-        raise ValueError("must be a port, 0 to 65535 (0: any free one)")
-    return number
+def _one_of(*choices: str, what: str = "") -> Kind:
+    words = f"must be {what}{', '.join(choices[:-1])} or {choices[-1]}"
+
+    def check(value: str) -> str:
+        if value.lower() not in choices:
+            raise ValueError(words)
+        return value.lower()
+
+    return Kind(str, check)
 
 
-def _account(value: Any) -> str:
-    text = str(value)
-    if not (text.isdigit() and len(text) == 12):
+def _account_number(value: str) -> str:
+    if not re.fullmatch("[0-9]{12}", value):
         raise ValueError("must be 12 digits")
-    return text
+    return value
 
 
-def _level(value: Any) -> str:
-    text = str(value).lower()
-    if text not in ("debug", "info", "warning", "error"):
-        raise ValueError("must be debug, info, warning or error")
-    return text
+def _without_nul(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("must not hold a NUL character")
+    return value
 
 
-def _names(value: Any) -> tuple[str, ...]:
-    parts = value.split(",") if isinstance(value, str) else list(value)
-    return tuple(part.strip() for part in parts if part.strip())
+def _names_of(value: list) -> tuple[str, ...]:
+    if not all(isinstance(name, str) and re.fullmatch(r"[^,=\s\0]*", name) for name in value):
+        raise ValueError("must be names, without commas, spaces and equals signs in them")
+    return tuple(name for name in value if name)
 
 
-def _loopback(value: Any) -> str:
-    text = str(value)
-    if text not in ("127.0.0.1", "::1", "localhost"):
-        raise ValueError("must be a loopback address: 127.0.0.1, ::1 or localhost")
-    return text
+_natural = _number(0, MOST, "must not be negative")
+_positive = _number(1, MOST, "must be at least 1")
+_port = _number(0, 65535, "must be a port, 0 to 65535 (0: any free one)")
+_switch = Kind(bool, bool)
+_text = Kind(str, _without_nul)
+_path = Kind(str, _without_nul)  # made absolute; empty stays empty
+_account = Kind(str, _account_number)
+_level = _one_of("debug", "info", "warning", "error")
+_loopback = _one_of("127.0.0.1", "::1", "localhost", what="a loopback address: ")
+_names = Kind(list, _names_of)  # as text: with commas between them
 
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
-        "data", str, "", "path", "Data directory; empty: /var/lib/batchyard for root, else ~/.local/share/batchyard"
+        "data", _path, "", "path", "Data directory; empty: /var/lib/batchyard for root, else ~/.local/share/batchyard"
     ),
     Setting("host", _loopback, "127.0.0.1", "address", "Address to listen on"),
     Setting("port", _port, 22824, "port", "Port to listen on; 0 takes any free one"),
@@ -88,9 +118,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("memory", _natural, 0, "MiB", "Memory that jobs may hold together; 0: what the machine has"),
     Setting("gpus", _natural, 0, "GPUs", "GPUs that jobs may hold together"),
     Setting(
-        "access_key_file", str, "", "path", "File (mode 0600) with ID:SECRET; empty: access-key in the data directory"
+        "access_key_file", _path, "", "path", "File (mode 0600) with ID:SECRET; empty: access-key in the data directory"
     ),
-    Setting("process_path", str, DEFAULT_PATH, "PATH", "PATH of jobs that run as processes"),
+    Setting("process_path", _text, DEFAULT_PATH, "PATH", "PATH of jobs that run as processes"),
     Setting("process_pass_env", _names, (), "names", "Variables of the server's environment that jobs get, by name"),
     Setting("stop_grace_s", _natural, 30, "seconds", "Between SIGTERM and SIGKILL when a job is stopped"),
     Setting("work_keep_hours", _natural, 24, "hours", "How long a job's working directory is kept after its end"),
@@ -100,6 +130,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "disk_reserve_mib", _natural, 16, "MiB", "With less free for the data directory, nothing new is taken or run"
     ),
+    Setting("quit_runner", _switch, False, "yes or no", "When the server ends, end its running jobs too"),
     Setting("log_level", _level, "warning", "level", "What the server says on standard error"),
 )
 
@@ -108,7 +139,7 @@ _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings, resolved. `data` is absolute; the same fields as the rows of SETTINGS."""
+    """All settings, resolved; the same fields as the rows of SETTINGS. Paths are absolute or empty."""
 
     data: str
     host: str
@@ -126,18 +157,37 @@ class Settings:
     jobs_keep_days: int
     jobs_keep_most: int
     disk_reserve_mib: int
+    quit_runner: bool
     log_level: str
 
     @property
     def data_path(self) -> Path:
         return Path(self.data)
 
+    def dump(self) -> str:
+        """For another process of the server; ``restore`` reads it."""
+        return json.dumps(asdict(self))
+
+
+def restore(dumped: str) -> Settings:
+    """The settings that another process dumped."""
+    given = json.loads(dumped)
+    return Settings(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+
+
+class Resolved(NamedTuple):
+    """Settings, and where each one's value came from: `default`, a flag, a variable, or the path of a file."""
+
+    settings: Settings
+    origins: dict[str, str]
+    file: Path | None  # the TOML file that was read
+
 
 def default_data(environ: Mapping[str, str]) -> str:
     """The data directory when none is set."""
     if os.geteuid() == 0:
         return "/var/lib/batchyard"
-    base = environ.get("XDG_DATA_HOME") or os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".local/share")
+    base = environ.get("XDG_DATA_HOME") or os.path.join(_home(environ), ".local/share")
     return os.path.join(base, "batchyard")
 
 
@@ -145,36 +195,115 @@ def load(
     flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None, config: str | None = None
 ) -> Settings:
     """Resolve the settings; flags whose value is None were not given. Raises SettingError."""
+    return resolve(flags, environ, config).settings
+
+
+def resolve(
+    flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None, config: str | None = None
+) -> Resolved:
+    """The same, and where each value came from."""
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {setting.name: setting.default for setting in SETTINGS}
-    for source, given in (
-        (_toml_path(environ, config), _from_toml(_toml_path(environ, config))),
-        ("environment", _from_environment(environ)),
-        ("flags", {name: value for name, value in (flags or {}).items() if value is not None}),
-    ):
-        for name, value in given.items():
-            values[name] = _checked(name, value, str(source))
-    values["data"] = os.path.abspath(os.path.expanduser(values["data"] or default_data(environ)))
-    return Settings(**values)
+    origins = dict.fromkeys(values, "default")
+    file = _toml_path(environ, config)
+
+    def take(setting: Setting, given: Any, source: str, origin: str, directory: Path = Path()) -> None:
+        values[setting.name] = _value(setting, given, source, directory)
+        origins[setting.name] = origin
+
+    for name, given in _from_toml(file).items():
+        take(_known(name, str(file)), _Written(given), str(file), str(file), file.parent)
+    for setting in SETTINGS:
+        if text := environ.get(setting.variable):
+            take(setting, text, "environment", setting.variable)
+    for name, given in (flags or {}).items():
+        if given is not None:
+            setting = _known(name, "flags")
+            take(setting, given if isinstance(given, str) else _Written(given), "flags", setting.flag)
+    if not values["data"]:
+        values["data"], origins["data"] = os.path.abspath(default_data(environ)), "default"
+    return Resolved(Settings(**values), origins, file)
 
 
-def _checked(name: str, value: Any, source: str) -> Any:
+def strangers(environ: Mapping[str, str]) -> list[str]:
+    """Variables of our prefix that mean nothing: a setting's name may have been mistyped."""
+    known = OTHER_VARIABLES | {setting.variable for setting in SETTINGS}
+    return sorted(name for name in environ if name.startswith(ENV_PREFIX) and name not in known)
+
+
+def nearest(name: str) -> str:
+    """The known setting whose name is most like `name`, in words; nothing if none is."""
+    plain = name.lower().replace("-", "_").removeprefix(ENV_PREFIX.lower())
+    found = difflib.get_close_matches(plain, _BY_NAME, 1)
+    return f"did you mean {found[0]}?" if found else ""
+
+
+def _known(name: str, source: str) -> Setting:
     setting = _BY_NAME.get(name)
     if setting is None:
-        raise SettingError(f"{source}: there is no setting {name!r}; known are {', '.join(sorted(_BY_NAME))}")
+        step = nearest(name) or f"known are {', '.join(sorted(_BY_NAME))}"
+        raise SettingError(f"{source}: there is no setting {name!r}; {step}")
+    return setting
+
+
+class _Written(NamedTuple):
+    """A value that already has a type, as in a file."""
+
+    value: Any
+
+
+_SWITCHES = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
+_TOML_WORDS = {
+    int: "must be a whole number, without quotes",
+    bool: "must be true or false, without quotes",
+    list: 'must be a list, such as ["A", "B"]',
+    str: 'must be text in quotes, such as "x"',
+}
+
+
+def _value(setting: Setting, given: str | _Written, source: str, directory: Path) -> Any:
+    """The value to use, checked; a path is taken from `directory`."""
     try:
-        return setting.kind(value)
-    except (ValueError, TypeError) as error:
-        raise SettingError(f"{source}: {name} = {value!r} {error}") from None
+        value = _typed(setting.kind, given) if isinstance(given, str) else given.value
+        if type(value) is not setting.kind.toml:
+            raise ValueError(_TOML_WORDS[setting.kind.toml])
+        value = setting.kind.check(value)
+    except ValueError as error:
+        shown = given if isinstance(given, str) else given.value
+        shown = "(its value is not shown)" if setting.secret else f"= {shown!r}"
+        raise SettingError(f"{source}: {setting.name} {shown} {error}") from None
+    if setting.kind is _path and value:
+        return os.path.abspath(directory / os.path.expanduser(value))
+    return value
+
+
+def _typed(kind: Kind, text: str) -> Any:
+    """What a flag or variable says, in the type that the setting has in a file."""
+    if kind.toml is int:
+        if not re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", text):
+            raise ValueError("must be a whole number")
+        return int(text)
+    if kind.toml is bool:
+        if text.strip().lower() not in _SWITCHES:
+            raise ValueError("must be yes or no")
+        return _SWITCHES[text.strip().lower()]
+    return [part.strip() for part in text.split(",")] if kind.toml is list else text
+
+
+def _home(environ: Mapping[str, str]) -> str:
+    return environ.get("HOME") or os.path.expanduser("~")
 
 
 def _toml_path(environ: Mapping[str, str], config: str | None) -> Path | None:
+    """Absolute, so that it means the same wherever it is shown."""
     if config:
-        return Path(config)
-    home = environ.get("HOME") or os.path.expanduser("~")
-    for path in (Path("batchyard.toml"), Path(home) / ".config/batchyard/config.toml"):
-        if path.is_file():
-            return path
+        return Path(os.path.abspath(config))
+    for path in (Path("batchyard.toml"), Path(_home(environ)) / ".config/batchyard/config.toml"):
+        try:
+            if path.is_file():
+                return Path(os.path.abspath(path))
+        except OSError as error:
+            raise SettingError(f"{path}: {error.strerror}") from None
     return None
 
 
@@ -182,10 +311,10 @@ def _from_toml(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        return tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise SettingError(f"{path}: {error}") from None
-
-
-def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: environ[ENV_PREFIX + name.upper()] for name in _BY_NAME if environ.get(ENV_PREFIX + name.upper())}
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingError(f"{path}: it must be text in UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingError(f"{path}: it is not TOML: {error}") from None

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import fcntl
 import http.client
-import json
 import logging
 import os
 import select
@@ -26,10 +25,11 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batchyard import config
 from batchyard.config import Settings
 from batchyard.errors import Unavailable
 from batchyard.model.needs import Needs
@@ -64,11 +64,11 @@ class PortTaken(ServeError):
 # -- the supervisor ------------------------------------------------------------------------------------------------
 
 
-def serve(settings: Settings, ready: Callable[[str], None] | None = None, quit_runner: bool = False) -> int:
+def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> int:
     """Run in the foreground until SIGTERM or SIGINT; calls `ready(url)` once the api answers.
 
-    With `quit_runner` the runner and its jobs end with the server; otherwise jobs go on and the next server finds
-    them. Raises ServeError.
+    With the setting `quit_runner` the runner and its jobs end with the server; otherwise jobs go on and the next
+    server finds them. Raises ServeError.
     """
     _title("batchyard serve")
     data = prepare(settings)
@@ -87,7 +87,7 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None, quit_r
     try:
         supervisor.run(lambda: ready(url) if ready else None)
     finally:
-        supervisor.stop(quit_runner)
+        supervisor.stop()
         (data / "endpoint").unlink(missing_ok=True)
         listener.close()
         os.close(lock)
@@ -239,14 +239,14 @@ class Supervisor:
             select.select([self._wake], [], [], TICK_S if told else 0.01)
             self._drain()
 
-    def stop(self, quit_runner: bool) -> None:
-        """End api and engine, in this order, and the runner with its jobs if asked."""
+    def stop(self) -> None:
+        """End api and engine, in this order, and the runner with its jobs if set."""
         for child in reversed(self._children):
             child.ask_to_end()
         os.close(self._held)
         for child in reversed(self._children):
             child.end(STOP_WAIT_S)
-        if quit_runner:
+        if self._settings.quit_runner:
             self._quit_runner()
 
     def _catch_signals(self) -> None:
@@ -283,13 +283,17 @@ class Supervisor:
             inherited.append(self._listener.fileno())
         else:
             environ.pop("BATCHYARD_SECRET_ACCESS_KEY", None)
-        arguments = json.dumps(asdict(self._settings) | {"listener": self._listener.fileno()})
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "batchyard.server", role, arguments],
-            stdin=self._lifeline,
-            pass_fds=inherited,
-            env=environ,
-        )
+        dumped = _remembered(self._settings.dump())  # not on the command line, which everybody may read
+        inherited.append(dumped)
+        try:
+            return subprocess.Popen(
+                [sys.executable, "-P", "-m", "batchyard.server", role, str(dumped), str(self._listener.fileno())],
+                stdin=self._lifeline,
+                pass_fds=inherited,
+                env=environ,
+            )
+        finally:
+            os.close(dumped)
 
     def _tend_runner(self) -> None:
         """Keep a runner alive; one left by an earlier server goes on, and holds the lock."""
@@ -301,18 +305,9 @@ class Supervisor:
         keep = ("PATH", "LANG", "PYTHONPATH")
         data, hours = str(self._settings.data_path), str(self._settings.work_keep_hours)
         hide = ["--hide", os.path.abspath(self._settings.access_key_file)] if self._settings.access_key_file else []
+        command = [sys.executable, "-P", "-m", "batchyard.executors.runner", "--data", data]
         return subprocess.Popen(
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "batchyard.executors.runner",
-                "--data",
-                data,
-                "--work-keep-hours",
-                hours,
-                *hide,
-            ],
+            [*command, "--work-keep-hours", hours, *hide],
             stdin=subprocess.DEVNULL,
             env={name: os.environ[name] for name in keep if name in os.environ},
             start_new_session=True,
@@ -328,6 +323,13 @@ class Supervisor:
         while _is_locked(self._settings.data_path / "runner" / "lock") and time.monotonic() < deadline:
             time.sleep(0.01)
         self._runner.end(1.0)
+
+
+def _remembered(text: str) -> int:
+    """A nameless file that holds `text`, to be read by a child."""
+    descriptor = os.memfd_create("settings")
+    os.pwrite(descriptor, text.encode(), 0)
+    return descriptor
 
 
 def _is_locked(path: Path) -> bool:
@@ -470,11 +472,10 @@ def _title(text: str) -> None:
     setproctitle.setproctitle(text)
 
 
-def main(role: str, arguments: str) -> None:
-    """Entry of the children: `role` is engine or api, `arguments` the JSON that Supervisor._spawn wrote."""
-    values = json.loads(arguments)
-    listener = values.pop("listener")
-    settings = Settings(**values | {"process_pass_env": tuple(values["process_pass_env"])})
+def main(role: str, dumped: str, listener: str) -> None:
+    """Entry of the children: `role` is engine or api, the others are descriptors (see Supervisor._spawn)."""
+    with open(int(dumped), encoding="utf-8") as file:
+        settings = config.restore(file.read())
     logging.basicConfig(
         level=settings.log_level.upper(),
         format=f"%(asctime)s {role} %(levelname)s %(name)s: %(message)s",
@@ -484,7 +485,7 @@ def main(role: str, arguments: str) -> None:
     if role == "engine":
         run_engine(settings)
     else:
-        run_api(settings, listener)
+        run_api(settings, int(listener))
 
 
 if __name__ == "__main__":

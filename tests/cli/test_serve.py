@@ -12,11 +12,11 @@ from batchyard.cli.serve import greeting, serve
 
 @pytest.fixture
 def served(monkeypatch):
-    """The settings and the quit_runner flag that reached the server, which answers at once and ends with 0."""
+    """The settings that reached the server, which answers at once and ends with 0."""
     seen = {}
 
-    def stand_in(settings, ready, quit_runner):
-        seen.update(settings=settings, quit_runner=quit_runner)
+    def stand_in(settings, ready):
+        seen.update(settings=settings)
         ready("http://127.0.0.1:4321")
         return 0
 
@@ -26,7 +26,7 @@ def served(monkeypatch):
 
 def test_every_setting_is_a_flag_and_nothing_else_is():
     flags = {option.name for option in serve.params}
-    assert flags == {setting.name for setting in config.SETTINGS} | {"config_file", "quit_runner"}
+    assert flags == {setting.name for setting in config.SETTINGS} | {"config_file"}
 
 
 def test_flags_reach_the_server_checked(batchyard, served, tmp_path):
@@ -35,7 +35,7 @@ def test_flags_reach_the_server_checked(batchyard, served, tmp_path):
     assert result.exit_code == 0, result.output
     settings = served["settings"]
     assert (settings.data, settings.port, settings.process_pass_env) == (data, 0, ("A", "B"))
-    assert served["quit_runner"] is True
+    assert settings.quit_runner is True
     assert result.stdout == greeting("http://127.0.0.1:4321", data) + "\n"
     assert f"batchyard env --data {data}" in result.stdout
 
@@ -74,3 +74,10 @@ def test_what_keeps_the_server_from_starting_is_said_without_a_traceback(batchya
 
 def test_the_default_data_directory_needs_no_flag(environ):
     assert "--data" not in greeting("http://x", config.default_data(os.environ))
+
+
+def test_a_variable_that_is_no_setting_is_pointed_out(batchyard, served, environ):
+    environ.setenv("BATCHYARD_PROT", "1")
+    result = batchyard("serve")
+    assert result.exit_code == 0
+    assert result.stderr == "batchyard: BATCHYARD_PROT is set and is no setting: did you mean port?\n"

@@ -17,6 +17,7 @@ COMMANDS = {
     "jobs": "List jobs, or show one.",
     "logs": "Print a job's log.",
     "terminate": "End a job, or an array of jobs.",
+    "config": "Show the settings in force, and where each comes from.",
     "doctor": "Say what this machine can do for jobs, and what would enable more.",
 }
 
@@ -37,6 +38,8 @@ def _load(name: str) -> click.Command:
             from batchyard.cli.logs import logs as command
         case "terminate":
             from batchyard.cli.terminate import terminate as command
+        case "config":
+            from batchyard.cli.config import show_settings as command
         case _:
             from batchyard.cli.doctor import doctor as command
     return command

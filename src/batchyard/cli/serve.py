@@ -15,38 +15,48 @@ from batchyard import config
 from batchyard.cli.client import Problem
 
 
-def _setting_options(command: Callable) -> Callable:
+def setting_options(command: Callable) -> Callable:
+    """A flag for each setting, and ``--config``; what is not given is None."""
+    command = click.option(
+        "--config",
+        "config_file",
+        metavar="FILE",
+        help="Settings in TOML; else ./batchyard.toml or ~/.config/batchyard/config.toml, if there is one.",
+    )(command)
     for setting in reversed(config.SETTINGS):
-        default = "" if setting.default in ("", ()) else f" [default: {setting.default}]"
-        command = click.option(
-            "--" + setting.name.replace("_", "-"),
-            setting.name,
-            metavar=setting.unit.upper().replace(" ", "-"),
-            help=f"{setting.help}.{default}",
-        )(command)
+        default = "" if setting.default in ("", (), False) else f" [default: {setting.default}]"
+        if setting.kind.toml is bool:
+            names, more = f"{setting.flag}/--no-{setting.flag[2:]}", {"default": None}
+        else:
+            names, more = setting.flag, {"metavar": setting.unit.upper().replace(" ", "-")}
+        command = click.option(names, setting.name, help=f"{setting.help}.{default}", **more)(command)
     return command
 
 
+def resolved(flags: dict[str, Any], config_file: str | None) -> config.Resolved:
+    """The settings in force and their origins. Problem for one that cannot be."""
+    try:
+        return config.resolve(flags, config=config_file)
+    except config.SettingError as error:
+        raise Problem(f"{error}.", "batchyard serve --help lists the settings.", exit_code=2) from None
+
+
 @click.command()
-@_setting_options
-@click.option(
-    "--config", "config_file", metavar="FILE", help="Settings in TOML (else ./batchyard.toml, if there is one)."
-)
-@click.option("--quit-runner", is_flag=True, help="When the server ends, end its running jobs too.")
-def serve(config_file: str | None, quit_runner: bool, **flags: Any) -> None:
+@setting_options
+def serve(config_file: str | None, **flags: Any) -> None:
     """Run the server in the foreground, until Ctrl-C or SIGTERM.
 
     Running jobs go on when the server ends, and the next server finds them (see --quit-runner). Each flag can also be
-    set in the environment, as BATCHYARD_ and its name, and in the TOML file.
+    set in the environment, as BATCHYARD_ and its name, and in the TOML file; batchyard config shows what is in force.
     """
-    try:
-        settings = config.load(flags, config=config_file)
-    except config.SettingError as error:
-        raise Problem(str(error), "batchyard serve --help lists the settings.", exit_code=2) from None
+    settings = resolved(flags, config_file).settings
+    for name in config.strangers(os.environ):
+        hint = config.nearest(name)
+        click.echo(f"batchyard: {name} is set and is no setting{f': {hint}' if hint else '.'}", err=True)
     from batchyard import server
 
     try:
-        sys.exit(server.serve(settings, lambda url: click.echo(greeting(url, settings.data)), quit_runner))
+        sys.exit(server.serve(settings, lambda url: click.echo(greeting(url, settings.data))))
     except server.ServeError as error:
         raise Problem(str(error)) from None
 
