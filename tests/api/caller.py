@@ -90,6 +90,7 @@ def client(app, service: str, region: str = "us-east-1"):
             (name, value.decode() if isinstance(value, bytes) else value) for name, value in request.headers.items()
         ]
         body = request.body or b""
+        body = body.encode() if isinstance(body, str) else body
         found = call(app, request.method, request.url, [("host", urlsplit(request.url).netloc), *headers], body)
         return AWSResponse(request.url, found.status, found.headers, _Raw(found.body))
 

@@ -22,6 +22,7 @@ def test_only_the_services_served_get_an_endpoint(batchyard, api):
     assert found == {
         "AWS_ENDPOINT_URL_BATCH": api.url,
         "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": api.url,
+        "AWS_ENDPOINT_URL_STS": api.url,
         "AWS_ACCESS_KEY_ID": KEY_ID,
         "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_DEFAULT_REGION": "us-east-1",

@@ -30,6 +30,9 @@ PATTERNS: dict[str, Callable[[random.Random, int], str]] = {
     r"[\w#+=/:,.@-]*": lambda chance, size: "".join(chance.choices("aZ09_#+=/:,.@-", k=size)),
     r"[\.\-_/#A-Za-z0-9]+": lambda chance, size: "".join(chance.choices("aZ09.-_/#", k=max(1, size))),
     r"[\.\-_/#A-Za-z0-9]*": lambda chance, size: "".join(chance.choices("aZ09.-_/#", k=size)),
+    r"[\u0009\u000A\u000D\u0020-\u007E\u0085\u00A0-\uD7FF\uE000-\uFFFD\u10000-\u10FFFF]+": (
+        lambda chance, size: "".join(chance.choices("aZ09:/<&>\"' é世🎉\r\n\t", k=size))
+    ),
     r"[^:*]*": lambda chance, size: "".join(chance.choices("aZ09 /é\"'\n[]", k=size)),
 }
 

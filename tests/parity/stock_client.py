@@ -14,7 +14,7 @@ from botocore.config import Config
 
 from batchyard.access.authenticate import Caller, SignedRequest, authenticate
 from batchyard.access.keys import Keyring, generate
-from batchyard.wire import faults, json11, rest_json, router, validate
+from batchyard.wire import faults, json11, query_xml, rest_json, router, validate
 
 KEY = generate()
 REQUEST_ID = "6f9d5a3e-0000-4000-8000-000000000000"
@@ -34,6 +34,7 @@ class Served:
     def __init__(self, service: str, answer: Callable[[str, Any], Any] | None = None):
         self.answer = answer or (lambda operation, request: None)
         self.seen: Seen | None = None
+        self.service = service
         self.client = botocore.session.get_session().create_client(
             service,
             region_name="eu-west-1",
@@ -52,30 +53,34 @@ class Served:
         return answer
 
     def _serve(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
-        service = "logs" if "X-Amz-Target" in request.headers else "batch"
         try:
             status, headers, body = 200, [], self._operate(request)
         except Exception as error:
-            status, headers, body = faults.render(error, service, REQUEST_ID)
+            status, headers, body = faults.render(error, self.service, REQUEST_ID)
         plain = {name.decode(): value.decode() for name, value in headers}
         return AWSResponse(request.url, status, plain, _Raw(body))
 
     def _operate(self, request: AWSPreparedRequest) -> bytes:
         url = urlsplit(request.url)
-        body = request.body or b""
-        body = body if isinstance(body, bytes) else body.encode()
+        body = _bytes(request.body or b"")
         headers = [(name.lower().encode(), _bytes(value)) for name, value in request.headers.items()]
         headers.append((b"host", url.netloc.encode()))
-        route = router.route(request.method, url.path, _text(request.headers.get("X-Amz-Target")))
+        route = router.route(
+            request.method, url.path, _text(request.headers.get("X-Amz-Target")), query_xml.action(body)
+        )
         signed = SignedRequest(request.method, url.path, url.query, headers, body)
         caller = authenticate(signed, Keyring([KEY]), time.time())
         if route.service == "logs":
             decoded = json11.decode(route.operation, body)
+        elif route.service == "sts":
+            decoded = query_xml.decode(route.operation, body)
         else:
             decoded = rest_json.decode(route.operation, body, route.path_args, url.query)
         self.seen = Seen(route, caller, decoded)
         validate.check(route.operation, decoded)
         answer = self.answer(route.operation, decoded)
+        if route.service == "sts":
+            return query_xml.encode(route.operation, answer, REQUEST_ID)
         return (json11 if route.service == "logs" else rest_json).encode(route.operation, answer)
 
 

@@ -1,10 +1,11 @@
 """Errors as they leave; that botocore reads each of them is shown in tests/parity/test_codec.py."""
 
 import json
+from xml.etree import ElementTree
 
 import pytest
 
-from batchyard.errors import ClientError, ResourceNotFound
+from batchyard.errors import ClientError, ResourceNotFound, UnknownKey
 from batchyard.wire import rest_json
 from batchyard.wire.faults import render
 
@@ -29,6 +30,18 @@ def test_logs_errors_have_it_in_the_body_too():
         "__type": "ResourceNotFoundException",
         "message": "The specified log stream does not exist.",
     }
+
+
+def test_sts_errors_are_xml_under_the_names_that_its_clients_know():
+    status, headers, body = render(UnknownKey("No <key> & no \x00 way."), "sts", "r-1")
+    assert status == 403
+    assert dict(headers)[b"content-type"] == b"text/xml"
+    told = ElementTree.fromstring(body)
+    place = {"sts": "https://sts.amazonaws.com/doc/2011-06-15/"}
+    assert told.findtext("sts:Error/sts:Code", namespaces=place) == "InvalidClientTokenId"
+    assert told.findtext("sts:Error/sts:Message", namespaces=place) == "No <key> & no ? way."
+    assert told.findtext("sts:Error/sts:Type", namespaces=place) == "Sender"
+    assert told.findtext("sts:RequestId", namespaces=place) == "r-1"
 
 
 def test_malformed_bodies_get_the_type_in_the_body():

@@ -23,6 +23,12 @@ def test_logs_operations_are_found_by_target(name):
     assert route("POST", "/", f"Logs_20140328.{name}")[:2] == ("logs", name)
 
 
+def test_sts_operations_are_found_by_the_action_of_the_form():
+    assert route("POST", "/", None, "GetCallerIdentity") == ("sts", "GetCallerIdentity", {})
+    with pytest.raises(UnknownOperation, match="AssumeRole. Actions served here: GetCallerIdentity"):
+        route("POST", "/", None, "AssumeRole")
+
+
 @pytest.mark.parametrize("path", ["arn%3Aaws%3Abatch%3Aus-east-1%3A123456789012%3Ajob-queue%2Fq", ARN])
 @pytest.mark.parametrize(
     ("method", "name"), [("GET", "ListTagsForResource"), ("POST", "TagResource"), ("DELETE", "UntagResource")]

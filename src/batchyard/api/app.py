@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 
 from batchyard.access.authenticate import SignedRequest, authenticate
-from batchyard.api import batch, extra, logs
+from batchyard.api import batch, extra, logs, sts
 from batchyard.api.arns import Arns
 from batchyard.api.context import Call, Context
 from batchyard.errors import ApiError, BadSignature, ClientError, Forbidden, TooLarge
-from batchyard.wire import faults, json11, rest_json, router, validate
+from batchyard.wire import faults, json11, query_xml, rest_json, router, validate
+from batchyard.wire.shapes import Shape
 
 BODY_MAX = 1 << 20  # bytes
 DISCARD_MAX = 16 << 20  # bytes read of a body that is too large: who is still sending does not see the refusal
@@ -26,8 +27,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _HERE = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
-_OPERATIONS = {"batch": batch.OPERATIONS, "logs": logs.OPERATIONS}
-_SCOPES = {"batch": ("batch",), "logs": ("logs",), "extra": ("batch", "x")}
+_OPERATIONS = {"batch": batch.OPERATIONS, "logs": logs.OPERATIONS, "sts": sts.OPERATIONS}
+_SCOPES = {"batch": ("batch",), "logs": ("logs",), "sts": ("sts",), "extra": ("batch", "x")}
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,6 @@ async def _live(receive: Receive, send: Send) -> None:
 
 async def _serve(context: Context, scope: Scope, receive: Receive, send: Send) -> None:
     request_id = context.mint()
-    service = "logs" if any(name == b"x-amz-target" for name, _ in scope["headers"]) else "batch"
     try:
         answer = await _answer(context, scope, receive, request_id)
     except _Gone:
@@ -75,12 +75,21 @@ async def _serve(context: Context, scope: Scope, receive: Receive, send: Send) -
     except Exception as error:
         if not isinstance(error, ApiError):
             log.exception("request %s (%s %s) failed", request_id, scope["method"], scope.get("raw_path", b""))
-        answer = _Answer(*faults.render(error, service, request_id))
+        answer = _Answer(*faults.render(error, _protocol(scope), request_id))
         if isinstance(error, TooLarge):
             answer.headers.append((b"connection", b"close"))  # the rest of its body is not read
     headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode())]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
+
+
+def _protocol(scope: Scope) -> str:
+    """Whose errors the caller can read: known even where the operation is not."""
+    names = dict(scope["headers"])
+    if b"x-amz-target" in names:
+        return "logs"
+    form = names.get(b"content-type", b"").startswith(query_xml.FORM)
+    return "sts" if form and scope.get("raw_path") == b"/" else "batch"
 
 
 async def _answer(context: Context, scope: Scope, receive: Receive, request_id: str) -> _Answer:
@@ -93,7 +102,8 @@ async def _answer(context: Context, scope: Scope, receive: Receive, request_id: 
     if (method, raw_path) == ("GET", extra.HEALTH):
         return _success(extra.health(), b"application/json", request_id)
     by_name = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
-    route = router.route(method, raw_path, by_name.get("x-amz-target"))
+    action = query_xml.action(body) if raw_path == "/" else None
+    route = router.route(method, raw_path, by_name.get("x-amz-target"), action)
     query = scope.get("query_string", b"").decode("latin-1")
     caller = authenticate(SignedRequest(method, raw_path, query, headers, body), context.directory, context.wall_s())
     _check_scope(caller.service, route.service)
@@ -102,14 +112,24 @@ async def _answer(context: Context, scope: Scope, receive: Receive, request_id: 
     if route.service == "extra":
         return _success(await extra.answer(context, call, method, raw_path), b"application/json", request_id)
     operate = _operation(route)
-    if route.service == "logs":
-        request = json11.decode(route.operation, body)
-    else:
-        request = rest_json.decode(route.operation, body, route.path_args, query)
+    request = _parse(route, body, query)
     validate.check(route.operation, request)
-    answer = await operate(context, call, request)
+    return _serialise(route, await operate(context, call, request), request_id)
+
+
+def _parse(route: router.Route, body: bytes, query: str) -> Shape:
+    if route.service == "logs":
+        return json11.decode(route.operation, body)
+    if route.service == "sts":
+        return query_xml.decode(route.operation, body)
+    return rest_json.decode(route.operation, body, route.path_args, query)
+
+
+def _serialise(route: router.Route, answer: Shape | None, request_id: str) -> _Answer:
     if route.service == "logs":
         return _success(json11.encode(route.operation, answer), json11.CONTENT_TYPE, request_id)
+    if route.service == "sts":
+        return _success(query_xml.encode(route.operation, answer, request_id), query_xml.CONTENT_TYPE, request_id)
     return _success(rest_json.encode(route.operation, answer), b"application/json", request_id)
 
 

@@ -14,7 +14,7 @@ import click
 from batchyard.cli.client import REGION, Place, connection_options, locate
 
 # The ids under which the SDKs look for a service's endpoint (reference "Clients": not ..._LOGS).
-SERVICES = ("BATCH", "CLOUDWATCH_LOGS")
+SERVICES = ("BATCH", "CLOUDWATCH_LOGS", "STS")
 
 
 def variables(place: Place) -> dict[str, str]:

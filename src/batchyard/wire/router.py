@@ -1,4 +1,5 @@
-"""Which operation a request means, judged by its method, its raw path and its target header alone.
+"""Which operation a request means, judged by its method, its raw path and, at the path `/`, how the operation is named:
+in the target header (Logs) or in the form of the body (STS).
 
 The path must be the percent-encoded one: a resource ARN in `/v1/tags/{resourceArn}` holds slashes, and a path that
 was decoded first has lost its borders (reference "Wire protocol and errors").
@@ -18,7 +19,7 @@ ECHO_MAX = 200  # characters of the caller's path or target that an error repeat
 
 
 class Route(NamedTuple):
-    """`service` is batch, logs or extra (our own routes, whose operation is the path)."""
+    """`service` is batch, logs, sts or extra (our own routes, whose operation is the path)."""
 
     service: str
     operation: str
@@ -37,10 +38,12 @@ _FIXED = _fixed_paths()
 _FIXED_PATHS = {path for _, path in _FIXED}
 _TAGS = {each.method: name for name, each in OPERATIONS.items() if each.uri == ("resourceArn",)}
 _LOGS = {LOGS_TARGET + name: Route("logs", name, {}) for name, each in OPERATIONS.items() if each.service == "logs"}
+_STS = {name: Route("sts", name, {}) for name, each in OPERATIONS.items() if each.service == "sts"}
 
 
-def route(method: str, raw_path: str, target: str | None) -> Route:
-    """The operation that is meant; `raw_path` without the query string, `target` the X-Amz-Target header.
+def route(method: str, raw_path: str, target: str | None, action: str | None = None) -> Route:
+    """The operation that is meant; `raw_path` without the query string, `target` the X-Amz-Target header, `action` what
+    the body's form calls so.
 
     Raises UnknownOperation, naming method and path.
     """
@@ -55,6 +58,13 @@ def route(method: str, raw_path: str, target: str | None) -> Route:
         if found is None:
             raise UnknownOperation(
                 f"There is no operation {_short(target)}.", f"Targets served here: {', '.join(sorted(_LOGS))}."
+            )
+        return found
+    if raw_path == "/" and method == "POST" and action is not None:
+        found = _STS.get(action)
+        if found is None:
+            raise UnknownOperation(
+                f"There is no operation {_short(action)}.", f"Actions served here: {', '.join(sorted(_STS))}."
             )
         return found
     if raw_path.startswith("/x/") or raw_path == "/metrics":
