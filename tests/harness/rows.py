@@ -10,7 +10,7 @@ from batchyard.model import facts as f
 from batchyard.model import states
 from batchyard.model.events import HeldJob, JobSubmitted
 from batchyard.model.ids import WHOLE
-from batchyard.model.jobs import OpenAttempt
+from batchyard.model.jobs import TERMINATE, OpenAttempt
 from batchyard.scheduler.scheduler import Scheduler
 
 
@@ -56,6 +56,7 @@ class Rows:
 
     def _apply_to_job(self, row: JobRow, fact: f.Fact) -> None:
         if isinstance(fact, f.JobMoved):
+            assert row.status[fact.index] == fact.before
             self._move(row, fact.index, fact.to, fact.status_reason)
         elif isinstance(fact, f.ChildrenMoved):
             for index in range(fact.lo, fact.hi):
@@ -74,6 +75,9 @@ class Rows:
         elif isinstance(fact, f.AttemptClosed):
             opened = row.open.pop(fact.index)
             assert opened.number == fact.number
+            assert row.status[fact.index] == fact.before
+            stop = row.stops.get(fact.index) or row.stops.get(WHOLE)
+            assert fact.terminated == (stop is not None and stop[0] == TERMINATE)
             assert fact.ending.stopped_ms >= (fact.ending.started_ms or 0) >= 0
             self._move(row, fact.index, fact.to, fact.ending.status_reason)
             row.closed.append(fact)

@@ -50,7 +50,7 @@ def child_row(see, index, job=5):
 
 
 def journal(see):
-    lines = see("SELECT at_ms, kind, job, idx, hi, status, number, detail FROM journal ORDER BY n")
+    lines = see("SELECT at_ms, kind, job, idx, hi, status, number, detail, before FROM journal ORDER BY n")
     return [tuple(json.loads(v) if k == "detail" and v else v for k, v in line.items()) for line in lines]
 
 
@@ -77,7 +77,7 @@ def test_a_job_is_added(commits, see):
     assert (row["queue"], row["size"], row["status"], row["changed_ms"], row["attempts"]) == (2, 0, PENDING, 10, 0)
     assert row["started_ms"] is row["stopped_ms"] is row["status_reason"] is row["stop_kind"] is None
     assert see("SELECT * FROM children") == []
-    assert journal(see) == [(10, "added", 5, WHOLE, 0, PENDING, None, None)]
+    assert journal(see) == [(10, "added", 5, WHOLE, 0, PENDING, None, None, None)]
 
 
 def test_an_array_is_added_with_all_its_children(commits, see):
@@ -87,25 +87,25 @@ def test_an_array_is_added_with_all_its_children(commits, see):
         for job, size, status in ((5, 3, RUNNABLE), (6, 2, SUBMITTED))
         for index in range(size)
     ]
-    assert journal(see)[0] == (10, "added", 5, WHOLE, 0, PENDING, None, {"size": 3, "child_status": RUNNABLE})
+    assert journal(see)[0] == (10, "added", 5, WHOLE, 0, PENDING, None, {"size": 3, "child_status": RUNNABLE}, None)
     assert len(journal(see)) == 2
 
 
 def test_a_job_moves_and_ends(commits, see):
-    commits.commit(11, [added(status=PENDING), f.JobMoved(5, WHOLE, RUNNABLE, 12)])
+    commits.commit(11, [added(status=PENDING), f.JobMoved(5, WHOLE, PENDING, RUNNABLE, 12)])
     assert (job_row(see)["status"], job_row(see)["changed_ms"], job_row(see)["stopped_ms"]) == (RUNNABLE, 12, None)
-    commits.commit(13, [f.JobMoved(5, WHOLE, FAILED, 13, "Dependent Job failed")])
+    commits.commit(13, [f.JobMoved(5, WHOLE, RUNNABLE, FAILED, 13, "Dependent Job failed")])
     row = job_row(see)
     assert (row["status"], row["status_reason"], row["stopped_ms"]) == (FAILED, "Dependent Job failed", 13)
     assert row["started_ms"] is None
     assert journal(see)[1:] == [
-        (12, "moved", 5, WHOLE, 0, RUNNABLE, None, None),
-        (13, "moved", 5, WHOLE, 0, FAILED, None, {"status_reason": "Dependent Job failed"}),
+        (12, "moved", 5, WHOLE, 0, RUNNABLE, None, None, PENDING),
+        (13, "moved", 5, WHOLE, 0, FAILED, None, {"status_reason": "Dependent Job failed"}, RUNNABLE),
     ]
 
 
 def test_one_child_moves(commits, see):
-    commits.commit(11, [added(size=3, status=PENDING), f.JobMoved(5, 1, FAILED, 12, "why")])
+    commits.commit(11, [added(size=3, status=PENDING), f.JobMoved(5, 1, RUNNABLE, FAILED, 12, "why")])
     assert [child_row(see, index)["status"] for index in range(3)] == [RUNNABLE, FAILED, RUNNABLE]
     assert (child_row(see, 1)["status_reason"], child_row(see, 1)["stopped_ms"]) == ("why", 12)
     assert job_row(see)["status"] == PENDING
@@ -118,8 +118,8 @@ def test_a_range_of_children_moves_in_one_line(commits, see):
     assert [child_row(see, index)["status"] for index in range(6)] == [PENDING, *[FAILED] * 3, *[RUNNABLE] * 2]
     assert [child_row(see, index)["stopped_ms"] for index in range(6)] == [None, 12, 12, 12, None, None]
     assert journal(see)[1:] == [
-        (12, "moved", 5, 1, 4, FAILED, None, {"status_reason": "Dependent Job failed"}),
-        (13, "moved", 5, 4, 6, RUNNABLE, None, None),
+        (12, "moved", 5, 1, 4, FAILED, None, {"status_reason": "Dependent Job failed"}, PENDING),
+        (13, "moved", 5, 4, 6, RUNNABLE, None, None, PENDING),
     ]
 
 
@@ -130,7 +130,7 @@ def test_the_order_of_single_and_range_moves_is_kept(commits, see):
         f.ChildrenMoved(5, 0, 4, PENDING, RUNNABLE, 11),
         opened(index=2, at_ms=12),
         f.ChildrenMoved(5, 0, 2, RUNNABLE, FAILED, 13, "stop"),
-        f.AttemptClosed(5, 2, 1, RUNNABLE, DONE, 14),
+        f.AttemptClosed(5, 2, 1, STARTING, RUNNABLE, DONE, 14),
         f.ChildrenMoved(5, 2, 4, RUNNABLE, FAILED, 15, "stop"),
     ]
     commits.commit(15, story)
@@ -147,7 +147,7 @@ def test_the_life_of_an_attempt(commits, see, index):
     commits.commit(30, [f.AttemptBegan(5, index, 1, 30)])
     assert (table()["status"], table()["started_ms"]) == (RUNNING, 30)
     ended = DONE._replace(started_ms=29, stopped_ms=39)  # what the exit record says is final
-    commits.commit(40, [f.AttemptClosed(5, index, 1, SUCCEEDED, ended, 40)])
+    commits.commit(40, [f.AttemptClosed(5, index, 1, RUNNING, SUCCEEDED, ended, 40)])
     row = table()
     assert (row["status"], row["started_ms"], row["stopped_ms"]) == (SUCCEEDED, 29, 39)
     assert row["status_reason"] == DONE.status_reason
@@ -175,13 +175,20 @@ def test_the_life_of_an_attempt(commits, see, index):
     ]
     assert journal(see)[1][7] == {"environment": 1, "instance": "i-1"}
     assert journal(see)[3][7]["exit_code"] == 0 and "reason" not in journal(see)[3][7]
+    assert [line[8] for line in journal(see)] == [None, RUNNABLE, STARTING, RUNNING]
+    assert "terminated" not in journal(see)[3][7]
+
+
+def test_the_journal_says_that_an_attempt_was_terminated(commits, see):
+    killed = Ending(143, "enough", None, None, 33)
+    commits.commit(33, [added(), opened(), f.AttemptClosed(5, WHOLE, 1, STARTING, FAILED, killed, 34, True)])
+    assert journal(see)[2][7]["terminated"] is True
 
 
 def test_a_retry_waits_again_with_the_ended_attempts_reason(commits, see):
     failed = Ending(1, "Essential container in task exited", "oops", 30, 40)
-    commits.commit(
-        40, [added(), opened(), f.AttemptBegan(5, WHOLE, 1, 30), f.AttemptClosed(5, -1, 1, RUNNABLE, failed, 41)]
-    )
+    closed = f.AttemptClosed(5, WHOLE, 1, RUNNING, RUNNABLE, failed, 41)
+    commits.commit(40, [added(), opened(), f.AttemptBegan(5, WHOLE, 1, 30), closed])
     row = job_row(see)
     assert (row["status"], row["attempts"], row["started_ms"], row["stopped_ms"]) == (RUNNABLE, 1, 30, None)
     assert row["status_reason"] == failed.status_reason
@@ -198,7 +205,7 @@ def test_a_retry_waits_again_with_the_ended_attempts_reason(commits, see):
 
 def test_an_attempt_that_never_began_has_no_start(commits, see):
     lost = Ending(None, "Task failed to start", "CannotStartContainerError: no such file", None, 33)
-    commits.commit(33, [added(), opened(), f.AttemptClosed(5, WHOLE, 1, FAILED, lost, 34)])
+    commits.commit(33, [added(), opened(), f.AttemptClosed(5, WHOLE, 1, STARTING, FAILED, lost, 34)])
     row = job_row(see)
     assert (row["status"], row["started_ms"], row["stopped_ms"], row["status_reason"]) == (
         FAILED,
@@ -214,17 +221,19 @@ def test_stops_are_noted(commits, see):
     commits.commit(13, [f.StopNoted(5, 1, 3, TERMINATE, "some", 13), f.StopNoted(5, WHOLE, 0, TERMINATE, "last", 13)])
     assert (job_row(see)["stop_kind"], job_row(see)["stop_reason"]) == (TERMINATE, "last")
     assert [child_row(see, index)["stop_kind"] for index in range(4)] == [None, TERMINATE, TERMINATE, None]
-    assert journal(see)[2] == (13, "stop", 5, 1, 3, None, None, {"kind": TERMINATE, "reason": "some"})
+    assert journal(see)[2] == (13, "stop", 5, 1, 3, None, None, {"kind": TERMINATE, "reason": "some"}, None)
 
 
 CONTRADICTIONS = {
-    "move of an unknown job": [f.JobMoved(99, WHOLE, RUNNABLE, 1)],
-    "move of an unknown child": [f.JobMoved(5, 7, RUNNABLE, 1)],
+    "move of an unknown job": [f.JobMoved(99, WHOLE, PENDING, RUNNABLE, 1)],
+    "move of an unknown child": [f.JobMoved(5, 7, PENDING, RUNNABLE, 1)],
+    "move from another state": [f.JobMoved(5, WHOLE, RUNNABLE, FAILED, 1)],
+    "move of a child from another state": [f.JobMoved(5, 1, PENDING, FAILED, 1)],
     "range in another state": [f.ChildrenMoved(5, 0, 2, PENDING, RUNNABLE, 1)],
     "range beyond the end": [f.ChildrenMoved(5, 0, 9, RUNNABLE, FAILED, 1)],
     "start of an unopened attempt": [f.AttemptBegan(5, 0, 1, 1)],
-    "end of an unopened attempt": [f.AttemptClosed(5, 0, 1, FAILED, DONE, 1)],
-    "end said twice": [opened(index=0), *[f.AttemptClosed(5, 0, 1, FAILED, DONE, 1)] * 2],
+    "end of an unopened attempt": [f.AttemptClosed(5, 0, 1, STARTING, FAILED, DONE, 1)],
+    "end said twice": [opened(index=0), *[f.AttemptClosed(5, 0, 1, STARTING, FAILED, DONE, 1)] * 2],
     "stop of an unknown job": [f.StopNoted(99, WHOLE, 0, CANCEL, "", 1)],
 }
 
@@ -242,7 +251,7 @@ def test_facts_that_contradict_the_rows_are_refused_whole(commits, see, facts):
 @pytest.mark.parametrize("facts", [[added()], [added(job=6), opened(job=6), opened(job=6)]])
 def test_what_exists_is_not_made_twice(commits, see, facts):
     commits.commit(1, [added()])
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises((sqlite3.IntegrityError, StoreError)):
         commits.commit(2, facts)
     assert len(see("SELECT * FROM jobs")) == 1 and see("SELECT * FROM attempts") == []
 

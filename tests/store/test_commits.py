@@ -116,9 +116,9 @@ def test_upstreams_that_are_not_held_are_resolved_from_rows(ask, commits):
         [
             added(array, PENDING),
             added(single),
-            f.JobMoved(array.seq, 1, FAILED, 20, "x"),
+            f.JobMoved(array.seq, 1, RUNNABLE, FAILED, 20, "x"),
             f.ChildrenMoved(array.seq, 0, 1, RUNNABLE, FAILED, 20, "x"),
-            f.JobMoved(single.seq, WHOLE, FAILED, 20, "x"),
+            f.JobMoved(single.seq, WHOLE, RUNNABLE, FAILED, 20, "x"),
             f.RequestApplied(single.seq),
         ],
     )
@@ -311,7 +311,7 @@ class History:
         status = model.status[place]
         if status == PENDING:
             model.status[place] = to = pick.choice((RUNNABLE, RUNNABLE, FAILED))
-            return [f.JobMoved(seq, index, to, self.now, "Dependent Job failed" if to == FAILED else None)]
+            return [f.JobMoved(seq, index, PENDING, to, self.now, "Dependent Job failed" if to == FAILED else None)]
         if status == RUNNABLE:
             return self._open(place)
         return [] if status in TERMINAL else self._go_on(place, status)
@@ -321,8 +321,9 @@ class History:
         model, pick, size = self.model, self.chance, self.model.submitted[seq].size
         vector = model.vector(seq)
         if all(status in TERMINAL for status in vector):
+            before = model.status[seq, WHOLE]
             model.status[seq, WHOLE] = to = FAILED if FAILED in vector else SUCCEEDED
-            return [f.JobMoved(seq, WHOLE, to, self.now, "Array Child Job failed" if to == FAILED else None)]
+            return [f.JobMoved(seq, WHOLE, before, to, self.now, "Array Child Job failed" if to == FAILED else None)]
         lo = pick.randrange(size)
         hi = pick.randrange(lo + 1, size + 1)
         if pick.random() < 0.3:
@@ -354,7 +355,7 @@ class History:
         del model.open[place]
         model.status[place] = to = self.chance.choice((RUNNABLE, SUCCEEDED, FAILED))
         ending = Ending(0 if to == SUCCEEDED else None, HOST, None, opened.started_ms, self.now)
-        return [f.AttemptClosed(seq, index, opened.number, to, ending, self.now)]
+        return [f.AttemptClosed(seq, index, opened.number, status, to, ending, self.now)]
 
     def _compare(self, snapshot):
         assert snapshot.applied_seq == self.model.applied

@@ -14,7 +14,17 @@ from batchyard.model.facts import RequestApplied
 from batchyard.store import queries as loader
 from batchyard.store.commits import SqliteCommits
 from batchyard.store.queries import queries
-from batchyard.store.sqlite import REQUESTS, STATE, StoreError, last_ms, migrate, open_reader, open_writer, path_of
+from batchyard.store.sqlite import (
+    REQUESTS,
+    STATE,
+    VERSION,
+    StoreError,
+    last_ms,
+    migrate,
+    open_reader,
+    open_writer,
+    path_of,
+)
 
 from .asking import job
 
@@ -56,7 +66,9 @@ def test_a_file_of_a_newer_batchyard_is_refused_unchanged(data, which):
     db = sqlite3.connect(path_of(data, which))
     db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(StoreError, match=rf"{which}\.db has schema version 99, this Batchyard knows up to 2"):
+    with pytest.raises(
+        StoreError, match=rf"{which}\.db has schema version 99, this Batchyard knows up to {VERSION[which]}"
+    ):
         migrate(data)
     with pytest.raises(StoreError, match="not at schema version"):
         open_reader(data, which)
@@ -70,6 +82,7 @@ AS_VERSION_1 = {
     STATE: """
         DROP INDEX jobs_ended; DROP INDEX journal_by_job; DROP TABLE retiring;
         ALTER TABLE meta DROP COLUMN checked_seq; ALTER TABLE jobs DROP COLUMN succeeded;
+        ALTER TABLE journal DROP COLUMN before; DROP TABLE views;
         INSERT INTO jobs (seq, uuid, queue, size, status, changed_ms)
         VALUES (8, x'00', 2, 2, 6, 5), (9, x'01', 2, 0, 5, 5);
         INSERT INTO children (job, idx, status) VALUES (8, 0, 5), (8, 1, 6);""",

@@ -12,7 +12,7 @@ from batchyard.model import facts as f
 from batchyard.model.events import Ending
 from batchyard.model.ids import WHOLE, attempt_id, task_id
 from batchyard.model.jobs import AFTER, N_TO_N, SEQUENTIAL, TERMINATE, AskedUpstream
-from batchyard.model.states import FAILED, PENDING, RUNNABLE, SUBMITTED, SUCCEEDED
+from batchyard.model.states import FAILED, PENDING, RUNNABLE, RUNNING, STARTING, SUBMITTED, SUCCEEDED
 from batchyard.store.sqlite import REQUESTS, path_of
 
 from . import asking
@@ -144,13 +144,13 @@ def test_state_and_request_are_put_together(ask, reader, commits):
     life = [added(row), f.RequestApplied(row.seq)]
     life += [
         f.AttemptOpened(row.seq, WHOLE, 1, uuid, 1, "i-1", 20),
-        f.AttemptClosed(row.seq, -1, 1, RUNNABLE, lost, 22),
+        f.AttemptClosed(row.seq, -1, 1, STARTING, RUNNABLE, lost, 22),
     ]
     life += [f.AttemptOpened(row.seq, WHOLE, 2, uuid, 1, "i-1", 25), f.AttemptBegan(row.seq, WHOLE, 2, 30)]
     commits.commit(30, [*life, f.StopNoted(row.seq, WHOLE, 0, TERMINATE, "x", 31)])
     running = reader.job(REGION, uuid, WHOLE)
     assert (running.status, running.started_ms, running.attempts, running.stop_kind) == (4, 30, 2, TERMINATE)
-    commits.commit(40, [f.AttemptClosed(row.seq, WHOLE, 2, SUCCEEDED, DONE, 40)])
+    commits.commit(40, [f.AttemptClosed(row.seq, WHOLE, 2, RUNNING, SUCCEEDED, DONE, 40)])
     ended = reader.job(REGION, uuid, WHOLE)
     assert (ended.status, ended.started_ms, ended.stopped_ms) == (SUCCEEDED, 30, 40)
     assert ended.status_reason == DONE.status_reason
@@ -192,7 +192,7 @@ def test_lists_tell_how_the_latest_attempt_ended(ask, reader, commits):
 
     def lived(row, index, number, to, ending):
         opened = f.AttemptOpened(row.seq, index, number, row.uuid, 1, "i-1", 20)
-        return [opened, f.AttemptClosed(row.seq, index, number, to, ending, 22)]
+        return [opened, f.AttemptClosed(row.seq, index, number, STARTING, to, ending, 22)]
 
     facts = [added(one), added(many, PENDING), *lived(one, WHOLE, 1, RUNNABLE, failed)]
     facts += lived(one, WHOLE, 2, FAILED, failed._replace(exit_code=4)) + lived(many, 1, 1, SUCCEEDED, DONE)
@@ -216,9 +216,9 @@ def test_a_finished_array_keeps_its_outcome(ask, reader, commits, at_once):
     for index in range(2, 5):
         ends += [
             f.AttemptOpened(row.seq, index, 1, row.uuid, 1, "i-1", 20),
-            f.AttemptClosed(row.seq, index, 1, SUCCEEDED, DONE, 40),
+            f.AttemptClosed(row.seq, index, 1, STARTING, SUCCEEDED, DONE, 40),
         ]
-    over = f.JobMoved(row.seq, WHOLE, FAILED, 40, "Array Child Job failed")
+    over = f.JobMoved(row.seq, WHOLE, PENDING, FAILED, 40, "Array Child Job failed")
     commits.commit(12, [added(row, PENDING), f.RequestApplied(row.seq)])
     for facts in [[*ends, over]] if at_once else [ends, [over]]:
         commits.commit(40, facts)
@@ -240,7 +240,7 @@ def test_a_queue_is_listed_by_state_newest_first_in_pages(ask, reader, commits):
     rows = [reader.job(REGION, uuid, WHOLE) for uuid in mine]
     # Four are applied; of these one has ended. Two are not applied yet.
     commits.commit(
-        9, [*map(added, rows[:4]), f.RequestApplied(rows[3].seq), f.JobMoved(rows[1].seq, -1, FAILED, 9, "x")]
+        9, [*map(added, rows[:4]), f.RequestApplied(rows[3].seq), f.JobMoved(rows[1].seq, -1, RUNNABLE, FAILED, 9, "x")]
     )
 
     def listed(status, before=None, limit=10, queue=yard.queue):
@@ -276,7 +276,7 @@ def test_a_log_stream_names_its_attempt(ask, reader, commits):
     commits.commit(9, [added(row, PENDING), f.AttemptOpened(row.seq, 1, 1, array, 1, "i-1", 20)])
     attempt = attempt_id(array, 1, 1)
     assert reader.stream(task_id(attempt)) == (attempt, 20, "hello", False)
-    commits.commit(9, [f.AttemptClosed(row.seq, 1, 1, SUCCEEDED, DONE, 40)])
+    commits.commit(9, [f.AttemptClosed(row.seq, 1, 1, STARTING, SUCCEEDED, DONE, 40)])
     assert reader.stream(task_id(attempt)).closed is True
 
 

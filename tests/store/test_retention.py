@@ -15,7 +15,7 @@ from batchyard.model import facts as f
 from batchyard.model.events import Ending
 from batchyard.model.ids import WHOLE, attempt_id, task_id
 from batchyard.model.jobs import AFTER, AskedUpstream
-from batchyard.model.states import FAILED, RUNNABLE, SUBMITTED, SUCCEEDED
+from batchyard.model.states import FAILED, RUNNABLE, RUNNING, SUBMITTED, SUCCEEDED
 from batchyard.store import retention
 from batchyard.store.commits import SqliteCommits
 from batchyard.store.intake import SqliteIntake
@@ -97,7 +97,7 @@ class Site:
         """One attempt from its opening to its end."""
         seq, uuid = event.seq, event.uuid
         self.commit(f.AttemptOpened(seq, index, 1, uuid, self.yard.environment, "i-1", 0))
-        self.commit(f.AttemptBegan(seq, index, 1, self.now), f.AttemptClosed(seq, index, 1, to, DONE, 0))
+        self.commit(f.AttemptBegan(seq, index, 1, self.now), f.AttemptClosed(seq, index, 1, RUNNING, to, DONE, 0))
 
     async def drain(self):
         """Both go on until there is nothing more to do."""
@@ -168,7 +168,7 @@ def test_an_array_counts_its_children(site, data):
         array, event = await site.submit(size=10)
         for index in range(10):
             site.run(event, index)
-        site.commit(f.JobMoved(event.seq, WHOLE, SUCCEEDED, 0))
+        site.commit(f.JobMoved(event.seq, WHOLE, RUNNABLE, SUCCEEDED, 0))
         single, event = await site.submit()
         await site.drain()
         assert site.known(array)
@@ -188,7 +188,7 @@ def test_nothing_is_left_in_either_file(site, data):
         site.apply()
         for index in range(3):
             site.run(event, index)
-        site.commit(f.StopNoted(event.seq, 0, 3, 2, "x", 0), f.JobMoved(event.seq, WHOLE, SUCCEEDED, 0))
+        site.commit(f.StopNoted(event.seq, 0, 3, 2, "x", 0), f.JobMoved(event.seq, WHOLE, RUNNABLE, SUCCEEDED, 0))
         await site.submit(body=b"{}")  # so that the journal's newest row is another job's
         await site.drain()
         return event.seq
@@ -247,7 +247,7 @@ def test_an_upstream_stays_until_the_last_that_waits_is_over(site):
             site.run(waiting, index)
         await site.drain()
         assert site.known(up), "its children are over, the array is not yet"
-        site.commit(f.JobMoved(waiting.seq, WHOLE, SUCCEEDED, 0))
+        site.commit(f.JobMoved(waiting.seq, WHOLE, RUNNABLE, SUCCEEDED, 0))
         await site.submit()
         await site.drain()
         assert site.known(up) is None
@@ -307,7 +307,7 @@ def test_a_job_that_went_is_unknown_to_everybody(site, followed):
         array, event = await site.submit(size=2, idempotency=b"key")
         for index in range(2):
             site.run(event, index)
-        site.commit(f.JobMoved(event.seq, WHOLE, SUCCEEDED, 0))
+        site.commit(f.JobMoved(event.seq, WHOLE, RUNNABLE, SUCCEEDED, 0))
         live, _ = await site.submit()
         site.now += 1
         site.commits.retire(site.now)
@@ -382,7 +382,7 @@ def test_every_step_is_bounded(site, data, monkeypatch):
             site.run(event)
         for index in range(30):
             site.run(array, index)
-        site.commit(f.JobMoved(array.seq, WHOLE, SUCCEEDED, 0))
+        site.commit(f.JobMoved(array.seq, WHOLE, RUNNABLE, SUCCEEDED, 0))
         await site.submit()
         count = "SELECT (SELECT count(*) FROM jobs) + (SELECT count(*) FROM children) + (SELECT count(*) FROM journal)"
         count += " + (SELECT count(*) FROM attempts)"

@@ -37,10 +37,11 @@ class JobAdded(NamedTuple):
 
 
 class JobMoved(NamedTuple):
-    """A job went to another state without an attempt; `status_reason` None clears the text."""
+    """A job in state `before` went to `to` without an attempt; `status_reason` None clears the text."""
 
     job: int
     index: int
+    before: int
     to: int
     at_ms: int
     status_reason: str | None = None
@@ -80,17 +81,20 @@ class AttemptBegan(NamedTuple):
 
 
 class AttemptClosed(NamedTuple):
-    """The attempt is over and the job went to `to`: RUNNABLE (retried), SUCCEEDED or FAILED.
+    """The attempt is over, the job went from `before` (STARTING or RUNNING) to RUNNABLE (retried), SUCCEEDED or FAILED.
 
-    `status_reason` is the job's and the attempt's; `ending.started_ms` and `stopped_ms` are final.
+    `status_reason` is the job's and the attempt's; `ending.started_ms` and `stopped_ms` are final. `terminated`: it
+    was ended by a TerminateJob, whatever its exit code is.
     """
 
     job: int
     index: int
     number: int
+    before: int
     to: int
     ending: Ending
     at_ms: int
+    terminated: bool = False
 
 
 class StopNoted(NamedTuple):

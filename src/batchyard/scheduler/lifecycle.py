@@ -98,7 +98,7 @@ def _leave_pending(state: State, job: Job, fate: int) -> None:
         _fail(state, job, DEPENDENCY_FAILED)
     else:
         _set(job, WHOLE, states.RUNNABLE)
-        state.facts.append(JobMoved(job.seq, WHOLE, states.RUNNABLE, state.now_ms))
+        state.facts.append(JobMoved(job.seq, WHOLE, states.PENDING, states.RUNNABLE, state.now_ms))
         ordering.join(state, job, WHOLE)
 
 
@@ -152,8 +152,10 @@ def close(state: State, job: Job, index: int, ending: Ending) -> None:
     opened = job.open_of(index)
     assert opened is not None
     stop = job.stop_of(index)
+    terminated = stop is not None and stop[0] == TERMINATE
+    before = job.state_of(index)
     ending = _dated(ending, opened, state.now_ms)
-    if stop is not None and stop[0] == TERMINATE:
+    if stop is not None and terminated:
         ending = ending._replace(status_reason=stop[1])
         to = states.FAILED
     elif ending.exit_code == 0 and not ending.timed_out:
@@ -163,7 +165,7 @@ def close(state: State, job: Job, index: int, ending: Ending) -> None:
     _set(job, index, to)
     _drop_open(job, index)
     ledger.give_back(state, opened.environment, state.needs_of(job))
-    state.facts.append(AttemptClosed(job.seq, index, opened.number, to, ending, state.now_ms))
+    state.facts.append(AttemptClosed(job.seq, index, opened.number, before, to, ending, state.now_ms, terminated))
     state.actions.append(ReleaseAttempt(job.seq, index, opened.number, job.uuid, opened.environment))
     if to == states.RUNNABLE:
         ordering.join(state, job, index)
@@ -297,8 +299,9 @@ def _move_children(state: State, array: Array, lo: int, hi: int, to: int, reason
 
 def _fail(state: State, job: Job, reason: str) -> None:
     """A single job that holds no attempt fails."""
+    before = job.status
     _set(job, WHOLE, states.FAILED)
-    state.facts.append(JobMoved(job.seq, WHOLE, states.FAILED, state.now_ms, reason))
+    state.facts.append(JobMoved(job.seq, WHOLE, before, states.FAILED, state.now_ms, reason))
     _settled(state, job, WHOLE, WHOLE + 1, states.FAILED)
 
 
@@ -321,8 +324,8 @@ def _settled(state: State, job: Job, lo: int, hi: int, outcome: int) -> None:
         failed = job.counts[states.FAILED] > 0
         to = states.FAILED if failed else states.SUCCEEDED
         states.check_parent_move(f"job {job.uuid}", job.status, to)
-        job.status = to
+        before, job.status = job.status, to
         reason = None if not failed else job.stop[1] if job.stop else CHILD_FAILED
-        state.facts.append(JobMoved(job.seq, WHOLE, to, state.now_ms, reason))
+        state.facts.append(JobMoved(job.seq, WHOLE, before, to, state.now_ms, reason))
     dependencies.tell_whole(state, job)
     state.ended[job.seq] = state.jobs.pop(job.seq)

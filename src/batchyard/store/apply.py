@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from batchyard.model import facts
 from batchyard.model.ids import WHOLE
-from batchyard.model.states import RUNNING, STARTING, TERMINAL
+from batchyard.model.states import RUNNABLE, RUNNING, STARTING, TERMINAL
 from batchyard.store import columns
 from batchyard.store.queries import queries
 from batchyard.store.sqlite import StoreError
@@ -53,11 +53,12 @@ class Batch:
                 )
 
     def tell(self, at_ms: int, kind: str, job: int, index: int, hi: int, *rest: object) -> None:
-        """One journal row; `rest` is status, attempt number, detail."""
+        """One journal row; `rest` is status entered, attempt number, detail, status left."""
         self.add("journal", _SQL.journal, (at_ms, kind, job, index, hi, *rest))
 
-    def move(self, job: int, index: int, to: int, at_ms: int, **given: object) -> None:
-        """The job or child enters `to`. Its reason, and its end unless `to` is terminal, are cleared if not given."""
+    def move(self, job: int, index: int, before: int, to: int, at_ms: int, **given: object) -> None:
+        """The job or child goes from `before` to `to`; its reason, and its end unless `to` is terminal, are cleared if
+        not given. The rows must agree about `before`."""
         entered = (
             to,
             given.get("reason"),
@@ -66,9 +67,9 @@ class Batch:
             given.get("stopped_ms", at_ms) if to in TERMINAL else None,
         )
         if index == WHOLE:
-            self.add("jobs", _SQL.move_job, (*entered, at_ms, job))
+            self.add("jobs", _SQL.move_job, (*entered, at_ms, job, before))
         else:
-            self.add("children", _SQL.move_child, (*entered, job, index))
+            self.add("children", _SQL.move_child, (*entered, job, index, before))
 
 
 def provider_recorded(batch: Batch, fact: facts.ProviderRecorded) -> None:
@@ -90,15 +91,15 @@ def job_added(batch: Batch, fact: facts.JobAdded) -> None:
         if fact.status in TERMINAL:
             batch.add("over", _SQL.end_array, (fact.job,))
     detail = columns.encode({"size": fact.size, "child_status": fact.child_status}) if fact.size else None
-    batch.tell(fact.at_ms, "added", fact.job, WHOLE, WHOLE + 1, fact.status, None, detail)
+    batch.tell(fact.at_ms, "added", fact.job, WHOLE, WHOLE + 1, fact.status, None, detail, None)
 
 
 def job_moved(batch: Batch, fact: facts.JobMoved) -> None:
-    batch.move(fact.job, fact.index, fact.to, fact.at_ms, reason=fact.status_reason)
+    batch.move(fact.job, fact.index, fact.before, fact.to, fact.at_ms, reason=fact.status_reason)
     if fact.index == WHOLE and fact.to in TERMINAL:
         batch.add("over", _SQL.end_array, (fact.job,))
     detail = _reason_detail(fact.status_reason)
-    batch.tell(fact.at_ms, "moved", fact.job, fact.index, fact.index + 1, fact.to, None, detail)
+    batch.tell(fact.at_ms, "moved", fact.job, fact.index, fact.index + 1, fact.to, None, detail, fact.before)
 
 
 def children_moved(batch: Batch, fact: facts.ChildrenMoved) -> None:
@@ -106,7 +107,7 @@ def children_moved(batch: Batch, fact: facts.ChildrenMoved) -> None:
     row = (fact.to, fact.status_reason, ended, fact.job, fact.lo, fact.hi, fact.before)
     batch.add("children", _SQL.move_children, row, fact.hi - fact.lo)
     detail = _reason_detail(fact.status_reason)
-    batch.tell(fact.at_ms, "moved", fact.job, fact.lo, fact.hi, fact.to, None, detail)
+    batch.tell(fact.at_ms, "moved", fact.job, fact.lo, fact.hi, fact.to, None, detail, fact.before)
 
 
 def attempt_opened(batch: Batch, fact: facts.AttemptOpened) -> None:
@@ -114,20 +115,20 @@ def attempt_opened(batch: Batch, fact: facts.AttemptOpened) -> None:
     task = columns.pack_task(fact.uuid, index, number)
     row = (job, index, number, fact.environment, fact.instance, task, fact.at_ms)
     batch.add("opened", _SQL.open_attempt, row)
-    batch.move(job, index, STARTING, fact.at_ms, number=number)
+    batch.move(job, index, RUNNABLE, STARTING, fact.at_ms, number=number)
     detail = columns.encode({"environment": fact.environment, "instance": fact.instance})
-    batch.tell(fact.at_ms, "opened", job, index, index + 1, STARTING, number, detail)
+    batch.tell(fact.at_ms, "opened", job, index, index + 1, STARTING, number, detail, RUNNABLE)
 
 
 def attempt_began(batch: Batch, fact: facts.AttemptBegan) -> None:
     job, index, number, at_ms = fact
     batch.add("began", _SQL.begin_attempt, (at_ms, job, index, number))
-    batch.move(job, index, RUNNING, at_ms, started_ms=at_ms)
-    batch.tell(at_ms, "began", job, index, index + 1, RUNNING, number, None)
+    batch.move(job, index, STARTING, RUNNING, at_ms, started_ms=at_ms)
+    batch.tell(at_ms, "began", job, index, index + 1, RUNNING, number, None, STARTING)
 
 
 def attempt_closed(batch: Batch, fact: facts.AttemptClosed) -> None:
-    job, index, number, to, ending, at_ms = fact
+    job, index, number, before, to, ending, at_ms, terminated = fact
     row = (
         ending.started_ms,
         ending.stopped_ms,
@@ -144,6 +145,7 @@ def attempt_closed(batch: Batch, fact: facts.AttemptClosed) -> None:
     batch.move(
         job,
         index,
+        before,
         to,
         at_ms,
         reason=ending.status_reason,
@@ -151,7 +153,9 @@ def attempt_closed(batch: Batch, fact: facts.AttemptClosed) -> None:
         stopped_ms=ending.stopped_ms,
     )
     detail = {name: value for name, value in ending._asdict().items() if value is not None}
-    batch.tell(at_ms, "closed", job, index, index + 1, to, number, columns.encode(detail))
+    if terminated:
+        detail["terminated"] = True
+    batch.tell(at_ms, "closed", job, index, index + 1, to, number, columns.encode(detail), before)
 
 
 def stop_noted(batch: Batch, fact: facts.StopNoted) -> None:
@@ -161,7 +165,7 @@ def stop_noted(batch: Batch, fact: facts.StopNoted) -> None:
         row = (fact.kind, fact.reason, fact.job, fact.index, fact.hi)
         batch.add("stops", _SQL.stop_children, row, fact.hi - fact.index)
     detail = columns.encode({"kind": fact.kind, "reason": fact.reason})
-    batch.tell(fact.at_ms, "stop", fact.job, fact.index, fact.hi, None, None, detail)
+    batch.tell(fact.at_ms, "stop", fact.job, fact.index, fact.hi, None, None, detail, None)
 
 
 def _reason_detail(reason: str | None) -> str | None:

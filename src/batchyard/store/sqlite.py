@@ -10,7 +10,7 @@ from batchyard.store.queries import text
 
 REQUESTS = "requests"
 STATE = "state"
-VERSION = {REQUESTS: 2, STATE: 2}  # a higher number needs sql/migrations/<file>-<number>.sql
+VERSION = {REQUESTS: 2, STATE: 3}  # a higher number needs sql/migrations/<file>-<number>.sql
 
 _BUSY_S = 5.0
 

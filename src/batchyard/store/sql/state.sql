@@ -94,6 +94,15 @@ CREATE TABLE journal (
   hi INTEGER NOT NULL,                   -- idx + 1 for one job
   status INTEGER,                        -- the state entered; NULL when none was
   number INTEGER,                        -- of the attempt
-  detail TEXT                            -- JSON object with the rest of the fact; NULL: nothing more
+  detail TEXT,                           -- JSON object with the rest of the fact; NULL: nothing more
+  before INTEGER                         -- the state left; NULL when none was, and in rows of before version 3
 ) STRICT;
 CREATE INDEX journal_by_job ON journal (job);
+
+-- What the engine shows besides rows, by name: told anew when it changed and at most once a second, in commits that are
+-- not synced. No decision reads it and nothing is lost with it.
+CREATE TABLE views (
+  name TEXT PRIMARY KEY,
+  at_ms INTEGER NOT NULL,
+  body TEXT NOT NULL                     -- JSON
+) STRICT, WITHOUT ROWID;

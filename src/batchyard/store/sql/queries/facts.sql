@@ -16,14 +16,14 @@ WITH RECURSIVE each (idx) AS (SELECT 0 UNION ALL SELECT idx + 1 FROM each WHERE 
 SELECT :job, idx, :status, :stopped_ms FROM each;
 
 -- name: move_job
--- A job enters a state; a NULL attempt number or start leaves the old one, reason and end are replaced.
+-- A job in one state enters another; a NULL attempt number or start leaves the old one, reason and end are replaced.
 UPDATE jobs SET status = ?, status_reason = ?, attempts = coalesce(?, attempts), started_ms = coalesce(?, started_ms),
-                stopped_ms = ?, changed_ms = ? WHERE seq = ?;
+                stopped_ms = ?, changed_ms = ? WHERE seq = ? AND status = ?;
 
 -- name: move_child
--- A child enters a state; likewise.
+-- A child in one state enters another; likewise.
 UPDATE children SET status = ?, status_reason = ?, attempts = coalesce(?, attempts),
-                    started_ms = coalesce(?, started_ms), stopped_ms = ? WHERE job = ? AND idx = ?;
+                    started_ms = coalesce(?, started_ms), stopped_ms = ? WHERE job = ? AND idx = ? AND status = ?;
 
 -- name: move_children
 -- A range of children that are all in one state enters another.
@@ -58,7 +58,7 @@ UPDATE children SET stop_kind = ?, stop_reason = ? WHERE job = ? AND idx >= ? AN
 
 -- name: journal
 -- Tell it.
-INSERT INTO journal (at_ms, kind, job, idx, hi, status, number, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO journal (at_ms, kind, job, idx, hi, status, number, detail, before) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: set_applied
 -- Every request up to this number is part of the state.
