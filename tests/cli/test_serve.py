@@ -6,8 +6,9 @@ import os
 
 import pytest
 
-from batchyard import config, server
+from batchyard import config
 from batchyard.cli.serve import greeting, serve
+from batchyard.server import start
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def served(monkeypatch):
         ready("http://127.0.0.1:4321")
         return 0
 
-    monkeypatch.setattr(server, "serve", stand_in)
+    monkeypatch.setattr(start, "serve", stand_in)
     return seen
 
 
@@ -61,12 +62,12 @@ def test_a_value_that_cannot_be_is_named_with_its_setting(batchyard, served, fla
     assert not served
 
 
-@pytest.mark.parametrize("error", [server.AlreadyServing, server.PortTaken])
+@pytest.mark.parametrize("error", [start.AlreadyServing, start.PortTaken])
 def test_what_keeps_the_server_from_starting_is_said_without_a_traceback(batchyard, monkeypatch, error):
     def refuse(*_):
         raise error("Somebody else is here. Go elsewhere.")
 
-    monkeypatch.setattr(server, "serve", refuse)
+    monkeypatch.setattr(start, "serve", refuse)
     result = batchyard("serve")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "batchyard: Somebody else is here. Go elsewhere.\n"

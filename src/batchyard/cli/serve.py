@@ -53,11 +53,11 @@ def serve(config_file: str | None, **flags: Any) -> None:
     for name in config.strangers(os.environ):
         hint = config.nearest(name)
         click.echo(f"batchyard: {name} is set and is no setting{f': {hint}' if hint else '.'}", err=True)
-    from batchyard import server
+    from batchyard.server import start
 
     try:
-        sys.exit(server.serve(settings, lambda url: click.echo(greeting(url, settings.data))))
-    except server.ServeError as error:
+        sys.exit(start.serve(settings, lambda url: click.echo(greeting(url, settings.data))))
+    except start.ServeError as error:
         raise Problem(str(error)) from None
 
 

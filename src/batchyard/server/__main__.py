@@ -1,0 +1,29 @@
+"""Entry of the processes that the supervisor starts: ``python -m batchyard.server ROLE SETTINGS LISTENER``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from batchyard import config
+from batchyard.server.children import run_api, run_engine, title
+
+
+def main(role: str, dumped: str, listener: str) -> None:
+    """Entry of the children: `role` is engine or api, the others are descriptors (see Supervisor._spawn)."""
+    with open(int(dumped), encoding="utf-8") as file:
+        settings = config.restore(file.read())
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format=f"%(asctime)s {role} %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    title(f"batchyard {role}")
+    if role == "engine":
+        run_engine(settings)
+    else:
+        run_api(settings, int(listener))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,145 @@
+"""The processes that ``serve`` starts: which adapter meets which port in each of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+import uuid
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from batchyard.config import Settings
+from batchyard.errors import Unavailable
+from batchyard.model.needs import Needs
+
+if TYPE_CHECKING:
+    from batchyard.access.keys import Key
+    from batchyard.api.context import Context
+
+PROVIDER, PRETEND = "local", "pretend"  # names of executors; `pretend` serves many providers
+
+
+def title(text: str) -> None:
+    """What `ps` shows."""
+    import setproctitle
+
+    setproctitle.setproctitle(text)
+
+
+def local_room(settings: Settings) -> Needs:
+    """What jobs may hold together: as set, else what the machine has."""
+    vcpus = settings.vcpus or len(os.sched_getaffinity(0))
+    memory_mib = settings.memory or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1024 * 1024)
+    return Needs(vcpus * 1000, memory_mib, settings.gpus)
+
+
+def run_engine(settings: Settings) -> None:
+    """The engine process: until the lifeline (standard input) is cut."""
+    from batchyard.engine.bell import BellSocket
+    from batchyard.engine.clock import SteadyClock
+    from batchyard.engine.engine import Engine
+    from batchyard.executors.pretend import PretendExecutor
+    from batchyard.executors.process import ProcessExecutor
+    from batchyard.observe.joblogs import FileLogs
+    from batchyard.store.commits import SqliteCommits
+    from batchyard.store.retention import DAY_MS, Retention
+    from batchyard.store.sqlite import last_ms
+
+    data = settings.data_path
+    keep = Retention(settings.jobs_keep_days * DAY_MS, settings.jobs_keep_most)
+    commits = SqliteCommits(data, keep, FileLogs(data).remove, settings.disk_reserve_mib << 20)
+    snapshot = commits.load()
+    clock = SteadyClock(last_ms(data))
+    executors = {
+        PROVIDER: ProcessExecutor(settings),
+        PRETEND: PretendExecutor(data, clock, settings.stop_grace_s),
+    }
+    engine = Engine(snapshot, commits, executors, {PROVIDER: local_room(settings)}, clock, BellSocket(data))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; serve decides
+    try:
+        engine.run(sys.stdin.fileno())
+    except Unavailable as error:  # what was decided last is in no file: serve starts an engine that decides it again
+        sys.exit(f"batchyard engine: {error}")
+
+
+def api_context(settings: Settings) -> Context:
+    """The api's adapters: requests.db to write, both files to read, logs, keys and clocks."""
+    from batchyard.access import keys
+    from batchyard.api.context import Context
+    from batchyard.engine.bell import BellRope
+    from batchyard.engine.clock import SteadyClock
+    from batchyard.observe.joblogs import FileLogs
+    from batchyard.store.intake import SqliteIntake
+    from batchyard.store.reader import SqliteReader
+    from batchyard.store.sqlite import last_ms
+
+    data = settings.data_path
+    room = local_room(settings)
+    return Context(
+        settings=replace(settings, vcpus=room.cpu_milli // 1000, memory=room.memory_mib),
+        intake=SqliteIntake(data, BellRope(data).ring, settings.disk_reserve_mib << 20),
+        reader=SqliteReader(data),
+        logs=FileLogs(data),
+        directory=keys.Keyring(known_keys(settings)),
+        clock=SteadyClock(last_ms(data)),
+        wall_s=time.time,
+        mint=lambda: str(uuid.uuid4()),
+    )
+
+
+def known_keys(settings: Settings) -> list[Key]:
+    """The keys that may sign: the environment's, and the file's (made at the first start if none is named)."""
+    from batchyard.access import keys
+
+    found = [keys.from_environment(os.environ)]
+    if settings.access_key_file:
+        found.append(keys.read(settings.access_key_file))
+    else:
+        found.append(keys.ensure(settings.data_path / "access-key"))
+    return [key for key in found if key is not None]
+
+
+def run_api(settings: Settings, listener: int) -> None:
+    """The api process: uvicorn on the inherited socket, until SIGTERM or the lifeline is cut."""
+    import asyncio
+
+    import uvicorn
+    import uvloop
+
+    from batchyard.api.app import build_app
+    from batchyard.api.connection import Door, connections_max
+    from batchyard.store.retention import keep_removing
+
+    async def main() -> None:
+        context = api_context(settings)
+        app = build_app(context)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                http=Door(connections_max()),
+                ws="none",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_keep_alive=20,
+                timeout_graceful_shutdown=2,
+            )
+        )
+
+        def cut() -> None:
+            server.should_exit = True
+            asyncio.get_running_loop().remove_reader(0)
+
+        asyncio.get_running_loop().add_reader(0, cut)
+        removing = asyncio.create_task(keep_removing(context.intake.remove_retired))
+        with socket.socket(fileno=listener) as sock:
+            await server.serve(sockets=[sock])
+        removing.cancel()
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    uvloop.run(main())
