@@ -203,6 +203,10 @@ class Commits(Protocol):
     def retire(self, now_ms: int) -> bool:
         """Let go of finished jobs that are old or too many, a few milliseconds' worth; whether to call again soon."""
 
+    def show(self, now_ms: int, name: str, view: dict[str, Any]) -> None:
+        """Replace what the engine shows under `name`. Nothing waits for the disk, nothing depends on it: if it cannot
+        be written, it is not."""
+
     def attempt_spec(self, job: int, index: int, number: int) -> AttemptSpec:
         """What an executor must know to run the attempt (whose AttemptOpened is committed)."""
 

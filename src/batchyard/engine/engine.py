@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import select
 from collections.abc import Mapping
+from time import perf_counter_ns
 from typing import Protocol
 
 from batchyard.engine.act import act
@@ -12,6 +13,7 @@ from batchyard.engine.inbox import Inbox
 from batchyard.engine.recovery import recover
 from batchyard.model.events import ProviderSized
 from batchyard.model.needs import Needs
+from batchyard.model.timings import ENGINE, EngineTimings
 from batchyard.ports import Clock, Commits, Executor, Snapshot
 
 log = logging.getLogger(__name__)
@@ -21,6 +23,7 @@ PACE_S = 0.001  # after a commit: what comes meanwhile shares the next one, and 
 RECONNECT_WAIT_S = 0.02  # how often an executor that is away is tried again
 FULL_WAIT_S = 0.5  # how often a full disk is looked at again
 RETIRE_EVERY_MS = 1000
+SHOW_EVERY_MS = 1000
 RETIRE_AGAIN_MS = 50  # when more finished jobs are to go: a few milliseconds of work in so many
 
 
@@ -57,6 +60,9 @@ class Engine:
         self._full = False  # whether the disk was, when last looked at
         self._retire_ms = 0  # when finished jobs are seen to next
         self._retiring = False  # whether more of them are to go
+        self._timings = EngineTimings(clock.now_ms())
+        self._unshown = True  # whether they changed since they were shown
+        self._show_ms = 0  # when they may be shown next
 
     def run(self, lifeline: int) -> None:
         """Turn until `lifeline`, a descriptor that says nothing while its other end lives, becomes readable."""
@@ -64,9 +70,11 @@ class Engine:
             if self._has_room() and self.turn() and not self._more:
                 select.select([lifeline], [], [], PACE_S)
             self.retire()
+            self.show()
 
     def turn(self) -> bool:
         """Gather, decide, commit, act: once. Whether anything was committed."""
+        begun_ns = perf_counter_ns()
         events = self._pending + self.inbox.gather(self.scheduler.applied_seq)
         if not events and not self._more:
             return False
@@ -74,9 +82,13 @@ class Engine:
         now_ms = self._clock.now_ms()
         decision = self.scheduler.turn(now_ms, events)
         if decision.facts:
+            decided_ns = perf_counter_ns()
             self._commits.commit(now_ms, decision.facts)
+            self._timings.commit.note((perf_counter_ns() - decided_ns) // 1000)
         act(decision.actions, self._commits, self._executors, self.scheduler.provider_of, self.inbox.open)
         self._more = decision.more
+        self._timings.turn.note((perf_counter_ns() - begun_ns) // 1000)
+        self._unshown = True
         log.debug("turn: %d events, %d facts, %d actions", len(events), len(decision.facts), len(decision.actions))
         return bool(decision.facts)
 
@@ -96,6 +108,16 @@ class Engine:
         if now_ms >= self._retire_ms:
             self._retiring = self._commits.retire(now_ms)
             self._retire_ms = now_ms + (RETIRE_AGAIN_MS if self._retiring else RETIRE_EVERY_MS)
+
+    def show(self) -> None:
+        """Between turns, tell how long they took, if there were any and not too often."""
+        if not self._unshown or self._full:
+            return
+        now_ms = self._clock.now_ms()
+        if now_ms >= self._show_ms:
+            self._commits.show(now_ms, ENGINE, self._timings.view())
+            self._unshown = False
+            self._show_ms = now_ms + SHOW_EVERY_MS
 
     def _wait(self, lifeline: int) -> bool:
         """Sleep until something may have happened; True when the lifeline is cut."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 from batchyard.errors import Unavailable
 from batchyard.model import ids
@@ -38,6 +40,9 @@ _SUBMISSIONS = queries("submissions")
 _WISHES = queries("wishes")
 _STATES = queries("states")
 _FACTS = queries("facts")
+_VIEWS = queries("views")
+
+log = logging.getLogger(__name__)
 
 _CHUNK = 1000  # live jobs read from requests.db at a time
 
@@ -96,6 +101,18 @@ class SqliteCommits:
             return False
         with self._transaction(now_ms):
             return self._retirement.step(now_ms)
+
+    def show(self, now_ms: int, name: str, view: dict[str, Any]) -> None:
+        """Replace a view. Its transaction is not synced: who reads the file sees it, a power cut may undo it."""
+        state = self._state
+        try:
+            state.execute("PRAGMA synchronous = NORMAL")
+            try:
+                state.execute(_VIEWS.show, (name, now_ms, columns.encode(view)))
+            finally:
+                state.execute("PRAGMA synchronous = FULL")
+        except sqlite3.OperationalError as error:
+            log.warning("state.db: the view %s was not written: %s", name, error)
 
     @contextmanager
     def _transaction(self, now_ms: int) -> Iterator[None]:
