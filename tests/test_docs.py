@@ -24,7 +24,7 @@ def typed_pages() -> list:
     return [
         pytest.param(page, id=page.name, marks=[pytest.mark.long] if page.is_long else [])
         for page in PAGES
-        if page.is_typed
+        if page.is_typed and not page.read_by
     ]
 
 
@@ -44,6 +44,8 @@ def test_blocks_that_are_not_run_are_few_and_say_why():
 
 
 def test_blocks_that_other_tests_run_stand_there():
+    for page in PAGES:
+        assert not page.read_by or (ROOT / page.read_by).is_file(), f"{page.name}: there is no {page.read_by}"
     for block in (block for page in PAGES for block in page.blocks if block.directive.kind == "run by"):
         test = ROOT / block.directive.value
         assert test.is_file(), f"{block.where}: there is no {block.directive.value}"

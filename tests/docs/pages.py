@@ -61,6 +61,7 @@ class Page:
     text: str
     blocks: list[Block] = field(default_factory=list)
     is_long: bool = False
+    read_by: str = ""  # the test that types it in the place of test_docs
     needs: list[tuple[str, str]] = field(default_factory=list)  # (program or path, Debian package)
 
     @property
@@ -139,12 +140,17 @@ def _page_directives(page: Page) -> None:
     for match in _PAGE_DIRECTIVE.finditer(re.split(r"^#", page.text, maxsplit=1, flags=re.M)[0]):
         words = " ".join(match[1].split())
         needs = re.fullmatch(r"needs (\S+): (\S+)", words)
+        read_by = re.fullmatch(r"read by (\S+)", words)
         if words == "long":
             page.is_long = True
+        elif read_by:
+            page.read_by = read_by[1]
         elif needs:
             page.needs.append((needs[1], needs[2]))
         else:
-            raise Malformed(f"{page.name}: there is no page directive {words!r}; there are long, and needs X: PACKAGE.")
+            raise Malformed(
+                f"{page.name}: there is no page directive {words!r}; there are long, read by and needs X: PACKAGE."
+            )
 
 
 def _check(page: Page) -> None:

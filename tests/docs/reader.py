@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.docs.pages import SHOWN, Block, Page
@@ -34,16 +35,22 @@ class Differs(AssertionError):
 
 
 class Reader:
-    """Someone with an empty home, Batchyard and the aws CLI installed, who reads one page from top to bottom."""
+    """Someone with an empty home, Batchyard and the aws CLI installed, who reads one page from top to bottom.
 
-    def __init__(self, page: Page):
+    `variables` is more of the reader's environment, `files` what lies in the directory (name -> path).
+    """
+
+    def __init__(self, page: Page, variables: Mapping[str, str] | None = None, files: Mapping[str, Path] | None = None):
         self.page = page
+        self.variables = variables or {}
         self.patience_s = LONG_PATIENCE_S if page.is_long else PATIENCE_S
         self.home = Path(tempfile.mkdtemp(prefix="reader-")).resolve()  # short: sockets lie below it
         self.here = self.home / "here"
         self.scripts = Path(tempfile.mkdtemp(prefix="typed-")).resolve()
         self.here.mkdir()
-        (self.here / ".venv").symlink_to(sys.prefix)
+        for name, path in {".venv": Path(sys.prefix), **(files or {})}.items():
+            (self.here / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.here / name).symlink_to(path)
         self.site = Site(self.home / ".local/share/batchyard", "--vcpus", "4")
         self.site.data.parent.mkdir(parents=True)
         self.site.log = self.home / "serve.log"
@@ -60,6 +67,7 @@ class Reader:
             "BATCHYARD_DATA": str(self.site.data),
             "BATCHYARD_PORT": "0",
             "SCRIPTS": str(self.scripts),
+            **self.variables,
         }
 
     def read(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.docs import names
@@ -69,9 +71,11 @@ def test_a_page_is_typed_into_one_shell_that_remembers(page):
         page(
             "# A\n<!-- test: file sub/note.txt -->\n```text\nhello\n```\n"
             "```sh\ncd sub\nsaid=$(cat note.txt)\n```\n```sh\necho $said; pwd\n```\n```output\nhello\n~/here/sub\n```\n"
-            "<!-- test: fails with 3 -->\n```sh\n(exit 3)\n```\n"
+            "<!-- test: fails with 3 -->\n```sh\n(exit $CODE)\n```\n```sh\ncmp given/page page.copy\n```\n"
             "```sh\nbatchyard jobs\n```\n```output\nNo jobs. Submit one: batchyard run -- echo hello\n```\n"
-        )
+        ),
+        variables={"CODE": "3"},
+        files={"sub/given/page": Path(__file__), "sub/page.copy": Path(__file__)},
     ).read()
 
 
