@@ -1,7 +1,8 @@
 """The sockets in the wall: what rooms may ask of each other without importing each other.
 
-The store has four faces. ``Intake`` and ``Reader`` serve the api process, ``Commits`` the engine process; each of
-the two database files has exactly one writing process (``Intake`` writes requests.db, ``Commits`` state.db).
+The store has four faces. ``Intake`` and ``Reader`` serve the api process, ``Commits`` the engine process, ``Journal``
+the observe process with its ``Cursors``; each database file has exactly one writing process (``Intake`` writes
+requests.db, ``Commits`` state.db, ``Cursors`` observe.db).
 """
 
 from __future__ import annotations
@@ -209,6 +210,53 @@ class Commits(Protocol):
 
     def attempt_spec(self, job: int, index: int, number: int) -> AttemptSpec:
         """What an executor must know to run the attempt (whose AttemptOpened is committed)."""
+
+
+# -- observe's side of the store -------------------------------------------------------------------------------
+
+
+class Entry(NamedTuple):
+    """One row of the journal: one fact, in the order in which they happened (``store/apply.py`` writes them)."""
+
+    n: int  # grows; retention leaves gaps, and nothing else does
+    at_ms: int
+    kind: str  # added, moved, opened, began, closed, stop
+    job: int
+    index: int
+    hi: int  # children index..hi-1; index + 1 for one job
+    status: int | None  # the state entered; None when none was
+    number: int | None  # of the attempt
+    detail: dict[str, Any]  # the rest of the fact
+    before: int | None  # the state left; None when none was, and in entries that are older than schema version 3
+
+
+class Journal(Protocol):
+    """Reads what happened. Never writes, and holds nobody up."""
+
+    def newest(self) -> int:
+        """The number of the newest entry, 0 if there is none. It is never deleted while there is no newer one."""
+
+    def after(self, n: int, limit: int) -> list[Entry]:
+        """The oldest `limit` entries above `n`, in order."""
+
+
+class Cursor(NamedTuple):
+    """How far a follower is: every entry up to `n` is done with."""
+
+    n: int
+    lost: int  # entries that retention deleted before the follower came to them
+    memo: bytes | None  # what the follower remembers of the entries up to `n`
+
+
+class Cursors(Protocol):
+    """Where the followers of the journal stand, by name. A cursor may fall back a little when the machine fails; it
+    never runs ahead."""
+
+    def load(self, name: str) -> Cursor:
+        """KeyError for a follower that was never enrolled."""
+
+    def move(self, name: str, n: int, lost: int = 0, memo: bytes | None = None) -> None:
+        """Every entry up to `n` is done with, `lost` more were lost; `memo` replaces the old one unless it is None."""
 
 
 # -- executors -------------------------------------------------------------------------------------------------

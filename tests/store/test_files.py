@@ -1,4 +1,4 @@
-"""The two files: made once, durable, refused when newer; every query fits its schema and is used."""
+"""The files: made once, durable, refused when newer; every query fits its schema and is used."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def schema(data, which):
 
 def test_migrating_twice_changes_nothing(tmp_path):
     migrate(tmp_path)
-    before = [schema(tmp_path, which) for which in (REQUESTS, STATE)]
+    before = [schema(tmp_path, which) for which in VERSION]
     migrate(tmp_path)
-    assert [schema(tmp_path, which) for which in (REQUESTS, STATE)] == before
+    assert [schema(tmp_path, which) for which in VERSION] == before
     assert all(before)
 
 
@@ -52,16 +52,16 @@ def test_a_directory_with_odd_characters_in_its_name(tmp_path):
     odd = tmp_path / "50% #1 ?"
     odd.mkdir()
     migrate(odd)
-    assert sorted(path.name for path in odd.iterdir()) == ["requests.db", "state.db"]
+    assert sorted(path.name for path in odd.iterdir()) == ["observe.db", "requests.db", "state.db"]
     open_writer(odd, STATE).close()
 
 
 def test_only_the_owner_may_read(data):
-    for which in (REQUESTS, STATE):
+    for which in VERSION:
         assert stat.S_IMODE(path_of(data, which).stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("which", [REQUESTS, STATE])
+@pytest.mark.parametrize("which", VERSION)
 def test_a_file_of_a_newer_batchyard_is_refused_unchanged(data, which):
     db = sqlite3.connect(path_of(data, which))
     db.execute("PRAGMA user_version = 99")
@@ -160,7 +160,7 @@ def test_a_reader_cannot_write(data, which):
 
 @pytest.mark.parametrize("noun", NOUNS)
 def test_every_query_fits_the_schema_of_its_file(data, noun):
-    which = re.match(r"-- (requests|state)\.db: ", loader.text(f"queries/{noun}.sql"))[1]
+    which = re.match(r"-- (requests|state|observe)\.db: ", loader.text(f"queries/{noun}.sql"))[1]
     db = open_reader(data, which)
     for name, sql in vars(queries(noun)).items():
         named = dict.fromkeys(re.findall(r":([a-z_]+)", sql), 0)

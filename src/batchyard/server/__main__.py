@@ -6,11 +6,11 @@ import logging
 import sys
 
 from batchyard import config
-from batchyard.server.children import run_api, run_engine, title
+from batchyard.server.children import run_api, run_engine, run_observe, title
 
 
 def main(role: str, dumped: str, listener: str) -> None:
-    """Entry of the children: `role` is engine or api, the others are descriptors (see Supervisor._spawn)."""
+    """Entry of the children: `role` is engine, api or observe, the others are descriptors (see Supervisor._spawn)."""
     with open(int(dumped), encoding="utf-8") as file:
         settings = config.restore(file.read())
     logging.basicConfig(
@@ -21,6 +21,8 @@ def main(role: str, dumped: str, listener: str) -> None:
     title(f"batchyard {role}")
     if role == "engine":
         run_engine(settings)
+    elif role == "observe":
+        run_observe(settings)
     else:
         run_api(settings, int(listener))
 

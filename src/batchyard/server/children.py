@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import sys
@@ -18,6 +19,7 @@ from batchyard.model.needs import Needs
 if TYPE_CHECKING:
     from batchyard.access.keys import Key
     from batchyard.api.context import Context
+    from batchyard.observe.follow import Follower
 
 PROVIDER, PRETEND = "local", "pretend"  # names of executors; `pretend` serves many providers
 
@@ -89,6 +91,34 @@ def api_context(settings: Settings) -> Context:
         wall_s=time.time,
         mint=lambda: str(uuid.uuid4()),
     )
+
+
+def followers(settings: Settings) -> list[Follower]:
+    """Who follows the journal, as set."""
+    return []
+
+
+def enrol_followers(settings: Settings) -> None:
+    """New followers begin with what happens from here on, those that are set no more are forgotten."""
+    from batchyard.store import journal
+
+    journal.enrol(settings.data_path, [follower.name for follower in followers(settings)], [])
+
+
+def run_observe(settings: Settings) -> None:
+    """The observe process: until the lifeline (standard input) is cut."""
+    from batchyard.observe.follow import Observer
+    from batchyard.store.journal import SqliteCursors, SqliteJournal
+
+    data = settings.data_path
+    observer = Observer(followers(settings), lambda: SqliteJournal(data), SqliteCursors(data))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        observer.start()
+        select.select([sys.stdin], [], [])
+    finally:
+        observer.end()
 
 
 def known_keys(settings: Settings) -> list[Key]:

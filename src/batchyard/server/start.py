@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from batchyard.config import Settings
-from batchyard.server.children import known_keys, title
+from batchyard.server.children import enrol_followers, known_keys, title
 from batchyard.server.supervisor import ServeError, Supervisor
 from batchyard.store import sqlite
 
@@ -40,6 +40,7 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> int
         sqlite.migrate(data)
     except sqlite.StoreError as error:
         raise ServeError(str(error)) from None
+    enrol_followers(settings)
     known_keys(settings)  # made, or refused, before anything starts
     _publish(data / "endpoint", url)
     supervisor = Supervisor(settings, lock, listener)

@@ -91,7 +91,12 @@ class Supervisor:
         for descriptor in (self._wake, self._ring):
             os.set_blocking(descriptor, False)
         self._runner = Child("runner", self._spawn_runner, settings.data_path / "runner" / "runner.log")
-        self._children = [Child("engine", lambda: self._spawn("engine")), Child("api", lambda: self._spawn("api"))]
+        self._observe = Child("observe", lambda: self._spawn("observe"))
+        self._children = [
+            self._observe,
+            Child("engine", lambda: self._spawn("engine")),
+            Child("api", lambda: self._spawn("api")),
+        ]
         self._ending = False
 
     def run(self, ready: Callable[[], None]) -> None:
@@ -102,7 +107,8 @@ class Supervisor:
         while not self._ending:
             self._tend_runner()
             for child in self._children:
-                child.tend()
+                if told or child is not self._observe:  # callers first: what happens meanwhile is in the journal
+                    child.tend()
             if not told and self._answers():
                 told = True
                 ready()
@@ -114,7 +120,7 @@ class Supervisor:
             self._drain()
 
     def stop(self) -> None:
-        """End api and engine, in this order, and the runner with its jobs if set."""
+        """End api, engine and observe, in this order, and the runner with its jobs if set."""
         for child in reversed(self._children):
             child.ask_to_end()
         os.close(self._held)

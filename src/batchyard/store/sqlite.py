@@ -1,4 +1,4 @@
-"""Opens the two files with the pragmas that make a commit durable, and brings their schema up to date."""
+"""Opens the files with the pragmas that make a commit durable, and brings their schema up to date."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from batchyard.store.queries import text
 
 REQUESTS = "requests"
 STATE = "state"
-VERSION = {REQUESTS: 2, STATE: 3}  # a higher number needs sql/migrations/<file>-<number>.sql
+OBSERVE = "observe"
+VERSION = {REQUESTS: 2, STATE: 3, OBSERVE: 1}  # a higher number needs sql/migrations/<file>-<number>.sql
 
 _BUSY_S = 5.0
 
@@ -20,16 +21,16 @@ class StoreError(Exception):
 
 
 def path_of(data_path: Path | str, which: str) -> Path:
-    """Where `requests` or `state` lies."""
+    """Where `requests`, `state` or `observe` lies."""
     return Path(data_path) / f"{which}.db"
 
 
 def migrate(data_path: Path | str) -> None:
-    """Create both files, or bring older ones to this version's schema; whoever holds the data directory's lock may.
+    """Create the files, or bring older ones to this version's schema; whoever holds the data directory's lock may.
 
     Raises StoreError for a file written by a newer Batchyard.
     """
-    for which in (REQUESTS, STATE):
+    for which in VERSION:
         path = path_of(data_path, which)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # bodies may hold secrets; -wal and -shm follow suit
         db = _connect(path, "rw")
