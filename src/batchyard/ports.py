@@ -47,6 +47,10 @@ class Intake(Protocol):
     async def wish(self, wish: Wish) -> bool:
         """Store a cancel or terminate; False (and nothing stored) if no such job is known."""
 
+    async def change_tags(self, number: int, change: Callable[[dict[str, str]], dict[str, str]]) -> bool:
+        """Have `change` make new tags of the current ones of an environment, queue, definition or job; False if none
+        has this number. `change` runs in the writing transaction and may refuse by raising."""
+
 
 class EnvironmentRow(NamedTuple):
     id: int
@@ -151,6 +155,9 @@ class Reader(Protocol):
         self, region: str, name: str | None, active: bool | None, after: tuple[str, int] | None, limit: int
     ) -> list[DefinitionRow]:
         """By name, newest revision first; `after` is the (name, revision) of the last row of the page before."""
+
+    def changed_tags(self, number: int) -> dict[str, str] | None:
+        """The tags of an environment, queue, definition or job as they were changed; None: they are as given."""
 
     def job(self, region: str, uuid: str, index: int) -> JobRow | None: ...
 

@@ -29,8 +29,11 @@ def _last_ending(attempts: list[AttemptRow]) -> tuple[int | None, str | None]:
     return (attempts[-1].exit_code, attempts[-1].reason) if attempts else (None, None)
 
 
+QUEUES, DEFINITIONS, JOBS = 10_000, 20_000, 30_000  # numbers before the first queue, definition and job
+
+
 class MemoryStore:
-    """Intake and Reader at once; a number is the place in a list, from 1."""
+    """Intake and Reader at once; a number is the place in a list, from 1 on for environments."""
 
     def __init__(self) -> None:
         self.new_environments: list[NewEnvironment] = []
@@ -41,6 +44,7 @@ class MemoryStore:
         self.states: dict[tuple[str, int], Progress] = {}
         self.inactive: set[int] = set()
         self.streams: dict[str, StreamRow] = {}
+        self.tags: dict[int, dict[str, str]] = {}
 
     # -- intake ------------------------------------------------------------------------------------------------
 
@@ -54,7 +58,7 @@ class MemoryStore:
         if self.queue(queue.region, queue.name):
             raise ClientError("Object already exists")
         self.new_queues.append(queue)
-        return len(self.new_queues)
+        return QUEUES + len(self.new_queues)
 
     async def register_definition(self, definition: NewDefinition) -> int:
         same = [d for d, _ in self.new_definitions if (d.region, d.name) == (definition.region, definition.name)]
@@ -71,6 +75,14 @@ class MemoryStore:
     async def wish(self, wish: Wish) -> bool:
         self.wishes.append(wish)
         return True
+
+    async def change_tags(self, number: int, change) -> bool:
+        found = self.environment_by_id(number) or self.queue_by_id(number) or self.definition_by_id(number)
+        if found is None and 1 <= number - JOBS <= len(self.new_jobs):
+            found = self._row(number, ids.WHOLE)
+        if found is not None:
+            self.tags[number] = change(self.tags.get(number, found.body.get("tags", {})))
+        return found is not None
 
     # -- reader ------------------------------------------------------------------------------------------------
 
@@ -89,28 +101,28 @@ class MemoryStore:
         return next((row for row in self.environments(region, 0, 10**9) if row.name == name), None)
 
     def queue_by_id(self, number: int) -> QueueRow | None:
-        if not 1 <= number <= len(self.new_queues):
+        if not 1 <= number - QUEUES <= len(self.new_queues):
             return None
-        new = self.new_queues[number - 1]
+        new = self.new_queues[number - QUEUES - 1]
         body = msgspec.json.decode(new.body)
         return QueueRow(number, new.region, new.name, new.priority, new.enabled, new.environments, body)
 
     def queues(self, region: str, after: int, limit: int) -> list[QueueRow]:
-        rows = [self.queue_by_id(number) for number in range(1, len(self.new_queues) + 1)]
+        rows = [self.queue_by_id(QUEUES + place) for place in range(1, len(self.new_queues) + 1)]
         return [row for row in rows if row.region == region and row.id > after][:limit]
 
     def queue(self, region: str, name: str) -> QueueRow | None:
         return next((row for row in self.queues(region, 0, 10**9) if row.name == name), None)
 
     def definition_by_id(self, number: int) -> DefinitionRow | None:
-        if not 1 <= number <= len(self.new_definitions):
+        if not 1 <= number - DEFINITIONS <= len(self.new_definitions):
             return None
-        new, revision = self.new_definitions[number - 1]
+        new, revision = self.new_definitions[number - DEFINITIONS - 1]
         active = number not in self.inactive
         return DefinitionRow(number, new.region, new.name, revision, active, msgspec.json.decode(new.body))
 
     def definitions(self, region, name, active, after, limit) -> list[DefinitionRow]:
-        rows = [self.definition_by_id(number) for number in range(1, len(self.new_definitions) + 1)]
+        rows = [self.definition_by_id(DEFINITIONS + place) for place in range(1, len(self.new_definitions) + 1)]
         rows = [row for row in rows if row.region == region and (name is None or row.name == name)]
         rows = [row for row in rows if active is None or row.active == active]
         rows.sort(key=lambda row: (row.name, -row.revision))
@@ -122,8 +134,11 @@ class MemoryStore:
         rows = self.definitions(region, name, True if revision is None else None, None, 10**9)
         return next((row for row in rows if revision in (None, row.revision)), None)
 
+    def changed_tags(self, number: int) -> dict[str, str] | None:
+        return self.tags.get(number)
+
     def _row(self, seq: int, index: int) -> JobRow:
-        new = self.new_jobs[seq - 1]
+        new = self.new_jobs[seq - JOBS - 1]
         progress = self.states.get((new.uuid, index), Progress())
         named = tuple((up.uuid and ids.job_id(up.uuid, up.index), up.kind) for up in new.upstreams)
         return JobRow(
@@ -133,27 +148,27 @@ class MemoryStore:
         )  # fmt: skip
 
     def job(self, region: str, uuid: str, index: int) -> JobRow | None:
-        for seq, new in enumerate(self.new_jobs, 1):
+        for seq, new in enumerate(self.new_jobs, JOBS + 1):
             if new.uuid == uuid and new.region == region and index < max(new.size, ids.WHOLE + 1):
                 return self._row(seq, index)
         return None
 
     def child_counts(self, seq: int) -> list[int]:
         counts = [0] * len(states.NAMES)
-        for index in range(self.new_jobs[seq - 1].size):
+        for index in range(self.new_jobs[seq - JOBS - 1].size):
             counts[self._row(seq, index).status] += 1
         return counts
 
     def attempts(self, seq: int, index: int) -> list[AttemptRow]:
-        return self.states[self.new_jobs[seq - 1].uuid, index].attempts
+        return self.states[self.new_jobs[seq - JOBS - 1].uuid, index].attempts
 
     def list_queue(self, queue: int, status: int, before: int | None, limit: int) -> list[JobRow]:
-        rows = [self._row(seq, ids.WHOLE) for seq in range(len(self.new_jobs), 0, -1)]
+        rows = [self._row(seq, ids.WHOLE) for seq in range(JOBS + len(self.new_jobs), JOBS, -1)]
         rows = [row for row in rows if row.queue == queue and row.status == status]
         return [row._replace(body={}) for row in rows if before is None or row.seq < before][:limit]
 
     def list_children(self, seq: int, status: int, after: int, limit: int) -> list[JobRow]:
-        rows = [self._row(seq, index) for index in range(self.new_jobs[seq - 1].size)]
+        rows = [self._row(seq, index) for index in range(self.new_jobs[seq - JOBS - 1].size)]
         return [row._replace(body={}) for row in rows if row.index > after and row.status == status][:limit]
 
     def stream(self, task_id: str) -> StreamRow | None:

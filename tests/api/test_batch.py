@@ -12,7 +12,7 @@ from batchyard.model import ids, states
 from batchyard.model.jobs import CANCEL, TERMINATE
 from batchyard.ports import AttemptRow
 from tests.api.caller import client, signed
-from tests.api.memory import Progress
+from tests.api.memory import DEFINITIONS, Progress
 
 ARN = "arn:aws:batch:us-east-1:123456789012:"
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -233,7 +233,7 @@ def test_an_unknown_queue_is_refused_as_it_was_given(furnished):
 
 def test_a_deregistered_revision_takes_no_submission(furnished):
     furnished.define("hello")
-    furnished.store.inactive.add(2)
+    furnished.store.inactive.add(DEFINITIONS + 2)
     assert furnished.describe(furnished.submit())["jobDefinition"].endswith("hello:1")
     text = refusal(furnished.batch.submit_job, jobName="j", jobQueue="q", jobDefinition="hello:2")
     assert text.endswith("hello:2 is not in ACTIVE status")
@@ -411,6 +411,5 @@ def test_list_jobs_wants_one_selector(furnished):
 
 
 def test_operations_to_come_say_so(furnished):
-    text = refusal(furnished.batch.delete_job_queue, jobQueue="q")
-    assert text.startswith("DeleteJobQueue is not supported yet by Batchyard")
-    assert "not supported yet" in refusal(furnished.batch.list_tags_for_resource, resourceArn=ARN + "job-queue/q")
+    text = refusal(furnished.batch.list_scheduling_policies)
+    assert text.startswith("ListSchedulingPolicies is not supported yet by Batchyard")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import batchyard
 from batchyard.api.batch import OPERATIONS
+from batchyard.wire.shapes import OPERATIONS as SHAPES
 from tests.api.caller import ENDPOINT, call, signed
 
 HOST = ("host", "127.0.0.1:22824")
@@ -159,7 +160,9 @@ def test_lifespan_and_websockets(server):
     assert asyncio.run(exchange({"type": "websocket"}, [])) == ["websocket.close"]
 
 
-PATHS = [f"/v1/{name.lower()}" for name in OPERATIONS]
+ARN = "arn:aws:batch:us-east-1:123456789012:job-queue/q"
+POSTED = [SHAPES[name].path for name in OPERATIONS if SHAPES[name].method == "POST"]
+PATHS = [path.replace("{resourceArn}", ARN) for path in POSTED]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

@@ -29,7 +29,7 @@ from .test_commits import History, added
 NOBODY = {}.__contains__
 DONE = Ending(0, "Essential container in task exited", None, 30, 40)
 FOREVER = Retention(10**15, 10**9)
-TABLES = {REQUESTS: ("jobs", "wishes", "texts"), STATE: ("jobs", "children", "attempts", "journal", "retiring")}
+TABLES = {REQUESTS: ("jobs", "wishes", "texts", "tags"), STATE: ("jobs", "children", "attempts", "journal", "retiring")}
 
 
 def look(data, which, sql, *values):
@@ -185,6 +185,7 @@ def test_nothing_is_left_in_either_file(site, data):
     async def story(site):
         uuid, event = await site.submit(size=3)
         await site.intake.wish(wish(uuid))
+        await site.intake.change_tags(event.seq, lambda tags: {"a": "1"})
         site.apply()
         for index in range(3):
             site.run(event, index)

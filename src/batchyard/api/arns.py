@@ -57,6 +57,11 @@ class Arns(NamedTuple):
     def job_id(self, given: str) -> str | None:
         return self._own(given, "job/")
 
+    def kind_and_name(self, given: str) -> tuple[str, str]:
+        """What kind of thing an ARN of this account and region names, and its name; ("", "") for any other text."""
+        kind, _, name = given[len(self._batch) :].partition("/") if given.startswith(self._batch) else ("", "", "")
+        return kind, name
+
     def definition_name(self, given: str) -> DefinitionName | None:
         """The parts of NAME, NAME:REVISION or an ARN with or without revision; None for somebody else's ARN.
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from batchyard.access.authenticate import Directory
 from batchyard.admission.compiled import CompiledDefinition, compile_definition
@@ -37,6 +37,11 @@ class Context:
 
     def __post_init__(self) -> None:
         self.names = Names(self.reader)
+
+    def tags(self, number: int, body: dict[str, Any]) -> dict[str, str]:
+        """The tags, as they are now, of the environment, queue, definition or job with this number and body."""
+        changed = self.reader.changed_tags(number)
+        return (body.get("tags") or {}) if changed is None else changed
 
     @property
     def vcpus(self) -> int:

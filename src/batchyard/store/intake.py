@@ -36,6 +36,7 @@ _QUEUES = queries("queues")
 _DEFINITIONS = queries("definitions")
 _SUBMISSIONS = queries("submissions")
 _WISHES = queries("wishes")
+_TAGS = queries("tags")
 
 TEXTS_KNOWN = 10_000  # hashes of bodies known to be stored: about 1 MB of memory
 
@@ -79,6 +80,9 @@ class SqliteIntake:
 
     async def wish(self, wish: Wish) -> bool:
         return await self._store(partial(self._wish, wish))
+
+    async def change_tags(self, number: int, change: Callable[[dict[str, str]], dict[str, str]]) -> bool:
+        return await self._store(partial(_change_tags, number, change))
 
     async def _store(self, unit: Unit) -> Any:
         if not self._disk.has_room():
@@ -210,6 +214,18 @@ class SqliteIntake:
         self._texts.move_to_end(text)
         if len(self._texts) > TEXTS_KNOWN:
             self._texts.popitem(last=False)
+
+
+def _change_tags(number: int, change: Callable[[dict], dict], db: sqlite3.Connection) -> bool:
+    row = db.execute(_TAGS.current, (number,)).fetchone()
+    if row is None:
+        return False
+    body, tags = row
+    current = columns.decode(body).get("tags", {}) if tags is None else columns.decode(tags)
+    changed = change(current)
+    if changed != current:
+        db.execute(_TAGS.put, (number, columns.encode(changed)))
+    return True
 
 
 def _refuse_taken(db: sqlite3.Connection, by_name: str, region: str, name: str) -> None:

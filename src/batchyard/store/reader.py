@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from batchyard.model import ids
 from batchyard.model.states import FAILED, NAMES, SUBMITTED, SUCCEEDED
@@ -26,6 +26,7 @@ _QUEUES = queries("queues")
 _DEFINITIONS = queries("definitions")
 _SUBMISSIONS = queries("submissions")
 _STATES = queries("states")
+_TAGS = queries("tags")
 
 _NO_BOUND = 2**63 - 1
 
@@ -114,6 +115,10 @@ class SqliteReader:
             return []
         given |= {"name": name, "below": after_revision if after_name == name else _NO_BOUND}
         return [_definition(row) for row in self._asked(_DEFINITIONS.page_of_name, given)]
+
+    def changed_tags(self, number: int) -> dict[str, str] | None:
+        row = _first(self._asked(_TAGS.changed, (number,)))
+        return None if row is None else columns.decode(row[0])
 
     # -- jobs --------------------------------------------------------------------------------------------------
 
@@ -267,5 +272,5 @@ def _definition(row: tuple) -> DefinitionRow:
     return DefinitionRow(*rest, bool(active), columns.decode(body))
 
 
-def _first(rows: Iterator) -> object | None:
-    return next(rows, None)
+def _first(rows: Iterable) -> Any:
+    return next(iter(rows), None)

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _RETIRING = queries("retiring")
 _REMOVALS = queries("removals")
+_TAGS = queries("tags")
 
 DAY_MS = 86_400_000
 
@@ -229,7 +230,7 @@ class Removal:
         return [seq for seq, _ in rows if seq not in self._removed], rows[0][1] if rows else 0
 
     def unit(self, proposed: list[int], checked_seq: int, last_seq: int, db: sqlite3.Connection) -> list[int]:
-        """Remove some of them, with wishes and with bodies that no other job has; which are not there any more."""
+        """Remove some, with wishes, changed tags and bodies that no other job has; which are not there any more."""
         if last_seq - checked_seq > UNCHECKED:
             return []
         there = dict(db.execute(_REMOVALS.there, (columns.encode(proposed),)))
@@ -239,7 +240,7 @@ class Removal:
             for up in columns.unpack_upstreams(upstreams)
         }
         going = [seq for seq in there if seq not in waited_on][:REMOVED]
-        for statement in (_REMOVALS.delete_wishes, _REMOVALS.delete_job):
+        for statement in (_REMOVALS.delete_wishes, _TAGS.delete, _REMOVALS.delete_job):
             db.executemany(statement, [(seq,) for seq in going])
         for text in sorted({there[seq] for seq in going}):
             if db.execute(_REMOVALS.delete_text, (text,)).rowcount:

@@ -11,7 +11,7 @@ from batchyard.store.queries import text
 REQUESTS = "requests"
 STATE = "state"
 OBSERVE = "observe"
-VERSION = {REQUESTS: 2, STATE: 3, OBSERVE: 1}  # a higher number needs sql/migrations/<file>-<number>.sql
+VERSION = {REQUESTS: 3, STATE: 3, OBSERVE: 1}  # a higher number needs sql/migrations/<file>-<number>.sql
 
 _BUSY_S = 5.0
 

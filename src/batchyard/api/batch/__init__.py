@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batchyard.api.batch import compute_environments, job_definitions, job_queues, jobs, submit
+from batchyard.api.batch import compute_environments, job_definitions, job_queues, jobs, submit, tags
 
 OPERATIONS = {
     "CancelJob": jobs.cancel_job,
@@ -13,7 +13,10 @@ OPERATIONS = {
     "DescribeJobQueues": job_queues.describe_job_queues,
     "DescribeJobs": jobs.describe_jobs,
     "ListJobs": jobs.list_jobs,
+    "ListTagsForResource": tags.list_tags_for_resource,
     "RegisterJobDefinition": job_definitions.register_job_definition,
     "SubmitJob": submit.submit_job,
+    "TagResource": tags.tag_resource,
     "TerminateJob": jobs.terminate_job,
+    "UntagResource": tags.untag_resource,
 }

@@ -48,7 +48,7 @@ async def describe_compute_environments(
         if len(rows) > limit:
             rows = rows[:limit]
             answer.nextToken = paging.token(_OPERATION, call.region, rows[-1].id)
-    answer.computeEnvironments = [_detail(row, call.arns, context.vcpus) for row in rows]
+    answer.computeEnvironments = [_detail(context, call.arns, row) for row in rows]
     return answer
 
 
@@ -63,18 +63,18 @@ def resource_type(row: EnvironmentRow) -> str:
     return (row.body.get("computeResources") or {}).get("type", "EC2") if row.kind == "MANAGED" else "EC2"
 
 
-def _detail(row: EnvironmentRow, arns: Arns, vcpus: int) -> ComputeEnvironmentDetail:
+def _detail(context: Context, arns: Arns, row: EnvironmentRow) -> ComputeEnvironmentDetail:
     """Clients read `computeResources.type` and `ecsClusterArn` of any environment, so both are always there."""
     detail = ComputeEnvironmentDetail(
         computeEnvironmentName=row.name,
         computeEnvironmentArn=arns.environment(row.name),
         ecsClusterArn=arns.cluster(row.name, row.uuid),
-        tags=row.body.get("tags") or {},
+        tags=context.tags(row.id, row.body),
         type=row.kind,
         state="ENABLED" if row.enabled else "DISABLED",
         status="VALID",
         statusReason="ComputeEnvironment Healthy",
-        computeResources=_described_resources(row.body.get("computeResources"), vcpus),
+        computeResources=_described_resources(row.body.get("computeResources"), context.vcpus),
         serviceRole=arns.role(row.body["serviceRole"]),
         containerOrchestrationType="ECS",
         uuid=row.uuid,

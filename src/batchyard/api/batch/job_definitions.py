@@ -44,13 +44,13 @@ async def describe_job_definitions(
         others = {name: getattr(request, name) for name in ("maxResults", "nextToken", "jobDefinitionName", "status")}
         paging.check_names(request.jobDefinitions, "jobDefinitions", others)
         rows = _named(context, call, request.jobDefinitions)
-        return DescribeJobDefinitionsResponse(jobDefinitions=[_detail(row, call.arns) for row in rows])
+        return DescribeJobDefinitionsResponse(jobDefinitions=[_detail(context, call.arns, row) for row in rows])
     name = request.jobDefinitionName or None
     about = f"{call.region} {name} {request.status or None}"
     limit = paging.limit(request.maxResults)
     after = paging.position(request.nextToken, _OPERATION, about, tuple[str, paging.Number])
     rows = context.reader.definitions(call.region, name, _active(request.status), after, limit + 1)
-    answer = DescribeJobDefinitionsResponse(jobDefinitions=[_detail(row, call.arns) for row in rows[:limit]])
+    answer = DescribeJobDefinitionsResponse(jobDefinitions=[_detail(context, call.arns, row) for row in rows[:limit]])
     if len(rows) > limit:
         last = rows[limit - 1]
         answer.nextToken = paging.token(_OPERATION, about, (last.name, last.revision))
@@ -89,7 +89,7 @@ def _active(status: Any) -> bool | None:
     return _STATUSES[status]
 
 
-def _detail(row: DefinitionRow, arns: Arns) -> JobDefinition:
+def _detail(context: Context, arns: Arns, row: DefinitionRow) -> JobDefinition:
     body = dict(row.body)
     body["containerProperties"] = with_empty_lists(body["containerProperties"])
     return JobDefinition(
@@ -98,5 +98,5 @@ def _detail(row: DefinitionRow, arns: Arns) -> JobDefinition:
         revision=row.revision,
         status="ACTIVE" if row.active else "INACTIVE",
         containerOrchestrationType="ECS",
-        **({"parameters": {}, "tags": {}} | body),
+        **({"parameters": {}} | body | {"tags": context.tags(row.id, body)}),
     )

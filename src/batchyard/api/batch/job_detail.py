@@ -44,7 +44,7 @@ def detail(context: Context, call: Call, row: JobRow) -> JobDetail:
         jobDefinition=call.arns.definition(*context.names.definition(row.definition)),
         parameters=body["parameters"],
         container=_container(context, call, row, attempts),
-        tags=body["tags"],
+        tags=context.tags(row.seq, body),
         propagateTags=body["propagateTags"],
         platformCapabilities=body["platformCapabilities"],
         eksAttempts=[],

@@ -46,7 +46,7 @@ async def describe_job_queues(
         if len(rows) > limit:
             rows = rows[:limit]
             answer.nextToken = paging.token(_OPERATION, call.region, rows[-1].id)
-    answer.jobQueues = [_detail(row, call.arns) for row in rows]
+    answer.jobQueues = [_detail(context, call.arns, row) for row in rows]
     return answer
 
 
@@ -56,7 +56,7 @@ def find_queue(context: Context, call: Call, given: str) -> QueueRow | None:
     return None if name is None else context.reader.queue(call.region, name)
 
 
-def _detail(row: QueueRow, arns: Arns) -> JobQueueDetail:
+def _detail(context: Context, arns: Arns, row: QueueRow) -> JobQueueDetail:
     return JobQueueDetail(
         jobQueueName=row.name,
         jobQueueArn=arns.queue(row.name),
@@ -72,6 +72,6 @@ def _detail(row: QueueRow, arns: Arns) -> JobQueueDetail:
         ],
         serviceEnvironmentOrder=[],
         jobQueueType=row.body["jobQueueType"],
-        tags=row.body.get("tags") or {},
+        tags=context.tags(row.id, row.body),
         jobStateTimeLimitActions=[],
     )

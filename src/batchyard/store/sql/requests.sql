@@ -99,3 +99,10 @@ CREATE TABLE wishes (
   at_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX wishes_by_job ON wishes (job);
+
+-- Tags of environments, queues, definitions and jobs, by the number of their creation, where they were changed since:
+-- they take the place of those in the body. Rows go with what they are of.
+CREATE TABLE tags (
+  id INTEGER PRIMARY KEY,
+  tags TEXT NOT NULL           -- JSON object
+) STRICT;
