@@ -14,7 +14,7 @@ READY_TEST := $(VENV)/.ready-test
 READY_LINT := $(VENV)/.ready-lint
 READY_GENERATE := $(VENV)/.ready-generate
 
-.PHONY: help demo test test-long storm lint generate bench clean
+.PHONY: help demo test test-long storm lint generate docs bench clean
 
 help:
 	@echo "make demo        start a server, run an array job over real input, show the result (leaves nothing running)"
@@ -23,6 +23,7 @@ help:
 	@echo "make storm       storms by seed: make storm SEEDS=0:300"
 	@echo "make lint        ruff: rules and formatting"
 	@echo "make generate    write wire/shapes.py anew from botocore's model of the API"
+	@echo "make docs        write the pages of docs/ that are made from the code"
 	@echo "make bench       measure speed beside its baselines and compare with bench/budgets.toml (three minutes)"
 	@echo "make clean       remove $(VENV) and caches"
 
@@ -46,6 +47,9 @@ lint: $(READY_LINT)
 
 generate: $(READY_GENERATE)
 	@$(BIN)/python tools/generate_shapes.py
+
+docs: $(READY)
+	@$(BIN)/python tools/generate_docs.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .hypothesis .ruff_cache build dist

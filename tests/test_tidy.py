@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,6 +141,13 @@ def test_every_room_says_what_it_is_for():
 def test_every_file_says_what_it_is_for():
     for path in SOURCES:
         assert ast.get_docstring(ast.parse(path.read_text())), f"{path.relative_to(ROOT)} has no docstring"
+
+
+def test_generated_pages_are_what_the_code_says_today():
+    checked = subprocess.run(
+        [sys.executable, ROOT / "tools/generate_docs.py", "--check"], capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stderr
 
 
 def test_nothing_speaks_of_the_place_where_it_was_made():
