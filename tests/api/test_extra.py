@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 
+from batchyard.api import extra
 from batchyard.model import ids, states
 from batchyard.ports import AttemptRow
 from tests.api import caller
@@ -100,3 +101,12 @@ def test_a_slow_machine_does_not_keep_other_callers_waiting(server, monkeypatch)
     monkeypatch.setattr("batchyard.doctor.checks.examine", slow)
     assert json.loads(signed(server.app, "GET", "/x/doctor").body)["checks"] == []
     assert threads and threads[0] is not threading.main_thread()
+
+
+def test_every_route_of_the_table_is_answered_and_another_is_told_of_them(furnished):
+    job_id = furnished.submit()
+    for each in extra.ROUTES:
+        assert signed(furnished.app, each.method, each.path.replace("ID", job_id)).status == 200, each
+    lost = signed(furnished.app, "GET", "/x/nowhere")
+    assert lost.status == 404
+    assert all(f"{each.method} {each.path}".encode() in lost.body for each in extra.ROUTES)

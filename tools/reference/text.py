@@ -26,5 +26,6 @@ def picture(language: str, text: str) -> str:
     return f"```{language}\n{text.rstrip()}\n```"
 
 
-def page(title: str, *parts: str) -> str:
-    return "\n\n".join([MARK, f"# {title}", *(part.strip("\n") for part in parts)]) + "\n"
+def page(title: str, *parts: str, about: str = "") -> str:
+    """A whole page; `about` is a directive for its tests."""
+    return "\n\n".join([*filter(None, (MARK, about)), f"# {title}", *(part.strip("\n") for part in parts)]) + "\n"

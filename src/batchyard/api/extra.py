@@ -1,8 +1,6 @@
 """Our own routes under /x/: what AWS has no words for.
 
-`GET /x/health` is the only call that is not signed. `GET /x/jobs/ID` is the job as DescribeJobs shows it, with what
-it asked for and did not get (`notices`) and, attempt by attempt, what was used and where it lies (`runs`).
-`GET /x/doctor` is what this machine can do for jobs, check by check.
+ROUTES lists them; the refusal of any other and the reference page are made from it.
 """
 
 from __future__ import annotations
@@ -10,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import msgspec
@@ -26,6 +24,24 @@ from batchyard.ports import AttemptRow, JobRow
 
 HEALTH = "/x/health"
 DOCTOR = "/x/doctor"
+
+
+class ExtraRoute(NamedTuple):
+    method: str
+    path: str  # ID stands for a job's id
+    answers: str
+
+
+ROUTES = (
+    ExtraRoute("GET", HEALTH, "That the server answers, and its version. The only call that is not signed."),
+    ExtraRoute("GET", DOCTOR, "What this machine can do for jobs, check by check; it may take seconds."),
+    ExtraRoute(
+        "GET",
+        "/x/jobs/ID",
+        "The job as DescribeJobs shows it, with what it asked for and did not get (`notices`) and, attempt by attempt, "
+        "what was used and where it lies (`runs`).",
+    ),
+)
 LOCAL = "local"  # the provider whose jobs are processes of this machine
 _JOB = re.compile(r"/x/jobs/([^/]+)")
 
@@ -40,9 +56,8 @@ async def answer(context: Context, call: Call, method: str, raw_path: str) -> by
         return msgspec.json.encode(await asyncio.to_thread(_examination, context))
     job = _JOB.fullmatch(raw_path)
     if job is None or method != "GET":
-        raise UnknownOperation(
-            f"There is no {method} {raw_path}.", "There are GET /x/health, GET /x/doctor and GET /x/jobs/ID."
-        )
+        known = ", ".join(f"{each.method} {each.path}" for each in ROUTES)
+        raise UnknownOperation(f"There is no {method} {raw_path}.", f"There are {known}.")
     return msgspec.json.encode(_job(context, call, unquote(job[1])))
 
 

@@ -1,0 +1,26 @@
+"""Batchyard's own routes: ``api/extra.py``'s table."""
+
+from __future__ import annotations
+
+from batchyard.api import extra
+from reference import text
+
+EXAMPLE = """
+eval "$(batchyard env)"
+id=$(batchyard run --detach -- echo hello)
+curl -sS --fail --aws-sigv4 aws:amz:us-east-1:batch --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \\
+    "$AWS_ENDPOINT_URL_BATCH/x/jobs/$id" | python3 -m json.tool
+""".strip()
+
+
+def page() -> str:
+    rows = [(text.code(f"{each.method} {each.path}"), each.answers) for each in extra.ROUTES]
+    return text.page(
+        "Batchyard's own routes",
+        """What AWS has no words for is served beside its API, on the same port. Answers are JSON unless said otherwise.
+Requests are signed as any other, with the service `batch`.""",
+        text.table(("route", "answers"), rows),
+        "curl can sign:",
+        text.picture("sh", EXAMPLE),
+        about="<!-- page: needs curl: curl -->",
+    )
