@@ -1,52 +1,61 @@
 """nextToken and maxResults (reference "ARNs, identifiers, pagination").
 
-A token holds the operation, what it was asked about and where the next page starts, so it survives a restart and
-fits nothing else. It is a convenience, not a secret: whoever alters one reads another page of what they may read.
+A token holds where the next page starts and a seal over that, the listing and the caller's secret key: it survives a
+restart, fits no other listing, and is refused when anything of it was changed or when it is another server's.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import hmac
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
+from batchyard.api.context import Call, Context
 from batchyard.errors import ClientError
 
 PAGE_MAX = 100
 NAMES_MAX = 100
+SEAL_BYTES = 12
 
 Number = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]  # a row's number, a revision or a child's index
 
 
-class _Token(Struct, array_like=True):
-    operation: str
-    about: str
-    position: Any
+class Listing:
+    """Pages of one listing for one caller; `about` is all that tells it from others of the operation and region."""
 
+    def __init__(self, context: Context, call: Call, operation: str, *about: Any):
+        self._operation = operation
+        self._about = msgspec.json.encode((operation, call.region, about))
+        self._secret = hashlib.sha256((context.directory.secret(call.key_id) or "").encode()).digest()
 
-def token(operation: str, about: str, position: Any) -> str:
-    """An opaque token; `position` is any JSON value, `about` what the listing is of."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(_Token(operation, about, position))).decode().rstrip("=")
+    def token(self, position: Any) -> str:
+        """An opaque token for the page that starts at `position`, any JSON value."""
+        return self._sealed(msgspec.json.encode(position))
 
+    def position(self, given: str | UnsetType, kind: Any) -> Any:
+        """Where the page starts, as a `kind`; None for the first. ClientError for a token that is not ours."""
+        if not given:
+            return None
+        try:
+            raw = base64.urlsafe_b64decode(given + "=" * (-len(given) % 4))[SEAL_BYTES:]
+            if hmac.compare_digest(given.encode(), self._sealed(raw).encode()):
+                return msgspec.json.decode(raw, type=kind)
+        except (ValueError, binascii.Error, msgspec.MsgspecError):
+            pass
+        raise ClientError(
+            f"nextToken is not valid for this {self._operation} request.",
+            "Give the nextToken of the answer before with the same other members, or leave it out.",
+        )
 
-def position(given: str | UnsetType, operation: str, about: str, kind: Any) -> Any:
-    """Where the page starts, as a `kind`; None for the first. ClientError unless `given` is of the same listing."""
-    if not given:
-        return None
-    try:
-        raw = base64.urlsafe_b64decode(given + "=" * (-len(given) % 4))
-        found = msgspec.json.decode(raw, type=_Token)
-        if (found.operation, found.about) == (operation, about):
-            return msgspec.convert(found.position, kind)
-    except (ValueError, binascii.Error, msgspec.MsgspecError):
-        pass
-    raise ClientError(
-        f"nextToken is not valid for this {operation} request.",
-        "Give the nextToken of the answer before with the same other members, or leave it out.",
-    )
+    def _sealed(self, raw: bytes) -> str:
+        digest = hashlib.blake2b(key=self._secret, digest_size=SEAL_BYTES, person=b"batchyard-page")
+        digest.update(len(self._about).to_bytes(4) + self._about + raw)
+        return base64.urlsafe_b64encode(digest.digest() + raw).decode().rstrip("=")
 
 
 def limit(given: int | UnsetType, most: int = PAGE_MAX) -> int:

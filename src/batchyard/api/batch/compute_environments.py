@@ -35,7 +35,8 @@ async def describe_compute_environments(
 ) -> DescribeComputeEnvironmentsResponse:
     answer = DescribeComputeEnvironmentsResponse()
     if request.computeEnvironments:
-        paging.check_names(request.computeEnvironments, "computeEnvironments", {"maxResults": request.maxResults})
+        others = {name: getattr(request, name) for name in ("maxResults", "nextToken")}
+        paging.check_names(request.computeEnvironments, "computeEnvironments", others)
         rows = [
             row
             for given in dict.fromkeys(request.computeEnvironments)
@@ -43,11 +44,12 @@ async def describe_compute_environments(
         ]
     else:
         limit = paging.limit(request.maxResults)
-        after = paging.position(request.nextToken, _OPERATION, call.region, paging.Number) or 0
+        listing = paging.Listing(context, call, _OPERATION)
+        after = listing.position(request.nextToken, paging.Number) or 0
         rows = context.reader.environments(call.region, after, limit + 1)
         if len(rows) > limit:
             rows = rows[:limit]
-            answer.nextToken = paging.token(_OPERATION, call.region, rows[-1].id)
+            answer.nextToken = listing.token(rows[-1].id)
     answer.computeEnvironments = [_detail(context, call.arns, row) for row in rows]
     return answer
 

@@ -46,14 +46,14 @@ async def describe_job_definitions(
         rows = _named(context, call, request.jobDefinitions)
         return DescribeJobDefinitionsResponse(jobDefinitions=[_detail(context, call.arns, row) for row in rows])
     name = request.jobDefinitionName or None
-    about = f"{call.region} {name} {request.status or None}"
+    listing = paging.Listing(context, call, _OPERATION, name, request.status or None)
     limit = paging.limit(request.maxResults)
-    after = paging.position(request.nextToken, _OPERATION, about, tuple[str, paging.Number])
+    after = listing.position(request.nextToken, tuple[str, paging.Number])
     rows = context.reader.definitions(call.region, name, _active(request.status), after, limit + 1)
     answer = DescribeJobDefinitionsResponse(jobDefinitions=[_detail(context, call.arns, row) for row in rows[:limit]])
     if len(rows) > limit:
         last = rows[limit - 1]
-        answer.nextToken = paging.token(_OPERATION, about, (last.name, last.revision))
+        answer.nextToken = listing.token((last.name, last.revision))
     return answer
 
 

@@ -35,17 +35,19 @@ async def describe_job_queues(
 ) -> DescribeJobQueuesResponse:
     answer = DescribeJobQueuesResponse()
     if request.jobQueues:
-        paging.check_names(request.jobQueues, "jobQueues", {"maxResults": request.maxResults})
+        others = {name: getattr(request, name) for name in ("maxResults", "nextToken")}
+        paging.check_names(request.jobQueues, "jobQueues", others)
         rows = [
             row for given in dict.fromkeys(request.jobQueues) if (row := find_queue(context, call, given)) is not None
         ]
     else:
         limit = paging.limit(request.maxResults)
-        after = paging.position(request.nextToken, _OPERATION, call.region, paging.Number) or 0
+        listing = paging.Listing(context, call, _OPERATION)
+        after = listing.position(request.nextToken, paging.Number) or 0
         rows = context.reader.queues(call.region, after, limit + 1)
         if len(rows) > limit:
             rows = rows[:limit]
-            answer.nextToken = paging.token(_OPERATION, call.region, rows[-1].id)
+            answer.nextToken = listing.token(rows[-1].id)
     answer.jobQueues = [_detail(context, call.arns, row) for row in rows]
     return answer
 

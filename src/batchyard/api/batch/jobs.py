@@ -59,12 +59,12 @@ def _list_queue(context: Context, call: Call, request: ListJobsRequest, status: 
     queue = find_queue(context, call, request.jobQueue)
     if queue is None:
         raise ClientError(f"JobQueue {request.jobQueue} not found.")
-    about = f"{call.region} queue {queue.id} {status}"
-    before = paging.position(request.nextToken, _LIST, about, paging.Number)
+    listing = paging.Listing(context, call, _LIST, "queue", queue.id, status)
+    before = listing.position(request.nextToken, paging.Number)
     rows = context.reader.list_queue(queue.id, status, before, limit + 1)
     answer = ListJobsResponse(jobSummaryList=[job_detail.summary(context, call, row) for row in rows[:limit]])
     if len(rows) > limit:
-        answer.nextToken = paging.token(_LIST, about, rows[limit - 1].seq)
+        answer.nextToken = listing.token(rows[limit - 1].seq)
     return answer
 
 
@@ -72,12 +72,12 @@ def _list_children(context: Context, call: Call, request: ListJobsRequest, statu
     parent = find_job(context, call, request.arrayJobId)
     if parent is None or parent.index != ids.WHOLE or not parent.size:
         return ListJobsResponse(jobSummaryList=[])
-    about = f"{call.region} array {parent.uuid} {status}"
-    after = paging.position(request.nextToken, _LIST, about, paging.Number)
+    listing = paging.Listing(context, call, _LIST, "array", parent.uuid, status)
+    after = listing.position(request.nextToken, paging.Number)
     rows = context.reader.list_children(parent.seq, status, ids.WHOLE if after is None else after, limit + 1)
     answer = ListJobsResponse(jobSummaryList=[job_detail.summary(context, call, row) for row in rows[:limit]])
     if len(rows) > limit:
-        answer.nextToken = paging.token(_LIST, about, rows[limit - 1].index)
+        answer.nextToken = listing.token(rows[limit - 1].index)
     return answer
 
 
