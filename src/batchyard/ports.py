@@ -120,6 +120,16 @@ class JobRow(NamedTuple):
     reason: str | None = None  # likewise
 
 
+class Standing(NamedTuple):
+    """A job or array child at one moment, with all that is shown of it."""
+
+    row: JobRow  # with its body
+    attempts: Sequence[AttemptRow]  # oldest first, the running one included
+    tags: dict[str, str]
+    child_counts: Sequence[int] = ()  # of an array's children, how many are in each of the seven states
+    counted_ms: int = 0  # when they were counted
+
+
 class StreamRow(NamedTuple):
     """Where the log of an attempt is, for the log group's reader."""
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from batchyard.access.authenticate import SignedRequest, authenticate
 from batchyard.api import batch, extra, logs, sts
-from batchyard.api.arns import Arns
 from batchyard.api.context import Call, Context
+from batchyard.describe.arns import Arns
 from batchyard.errors import ApiError, BadSignature, ClientError, Forbidden, TooLarge
 from batchyard.wire import faults, json11, query_xml, rest_json, router, validate
 from batchyard.wire.shapes import Shape

@@ -14,8 +14,7 @@ from urllib.parse import unquote
 import msgspec
 
 import batchyard
-from batchyard.api.batch import job_detail
-from batchyard.api.batch.jobs import find_job
+from batchyard.api.batch.jobs import detail, find_job
 from batchyard.api.context import Call, Context
 from batchyard.doctor import about, checks
 from batchyard.errors import ClientError, UnknownOperation
@@ -73,7 +72,7 @@ def _job(context: Context, call: Call, given: str) -> dict[str, Any]:
     if row is None:
         raise ClientError(f"Job {given} does not exist in region {call.region}.", "Find its id with ListJobs.")
     attempts = context.reader.attempts(row.seq, row.index) if row.attempts else []
-    return msgspec.to_builtins(job_detail.detail(context, call, row)) | {
+    return msgspec.to_builtins(detail(context, call, row)) | {
         "notices": [*row.body["notices"], *_machine_notices(context, row)],
         "runs": [_run(context, row, attempt) for attempt in attempts],
     }

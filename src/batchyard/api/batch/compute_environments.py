@@ -6,8 +6,8 @@ from typing import Any
 
 from batchyard.admission import environments
 from batchyard.api import paging
-from batchyard.api.arns import Arns
 from batchyard.api.context import Call, Context
+from batchyard.describe.arns import Arns
 from batchyard.ports import EnvironmentRow
 from batchyard.wire.shapes import (
     ComputeEnvironmentDetail,

@@ -8,8 +8,9 @@ from msgspec import UNSET
 
 from batchyard.admission import job_definitions
 from batchyard.api import paging
-from batchyard.api.arns import Arns
 from batchyard.api.context import Call, Context
+from batchyard.describe.arns import Arns
+from batchyard.describe.containers import with_empty_lists
 from batchyard.errors import ClientError
 from batchyard.ports import DefinitionRow
 from batchyard.wire.shapes import (
@@ -24,7 +25,6 @@ _OPERATION = "DescribeJobDefinitions"
 _STATUSES = {"ACTIVE": True, "INACTIVE": False}
 
 # Lists that the service shows as [] where none was given (reference "Stored defaults in Describe answers").
-EMPTY_LISTS = ("command", "volumes", "environment", "mountPoints", "ulimits", "resourceRequirements", "secrets")
 
 
 async def register_job_definition(
@@ -55,11 +55,6 @@ async def describe_job_definitions(
         last = rows[limit - 1]
         answer.nextToken = listing.token((last.name, last.revision))
     return answer
-
-
-def with_empty_lists(container: dict[str, Any]) -> dict[str, Any]:
-    """The container as answers show it: what was given, as given, and [] for lists that were not."""
-    return container | {name: [] for name in EMPTY_LISTS if name not in container}
 
 
 def _named(context: Context, call: Call, given: list[str]) -> list[DefinitionRow]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from batchyard.admission import queues
 from batchyard.api import paging
-from batchyard.api.arns import Arns
 from batchyard.api.batch.compute_environments import find_environment, resource_type
 from batchyard.api.context import Call, Context
+from batchyard.describe.arns import Arns
 from batchyard.ports import QueueRow
 from batchyard.wire.shapes import (
     ComputeEnvironmentOrder,

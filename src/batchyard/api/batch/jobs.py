@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from batchyard.api import paging
-from batchyard.api.batch import job_detail
 from batchyard.api.batch.job_queues import find_queue
 from batchyard.api.context import Call, Context
+from batchyard.describe import jobs as described
 from batchyard.errors import ClientError
 from batchyard.model import ids, states
 from batchyard.model.jobs import CANCEL, TERMINATE, Wish
-from batchyard.ports import JobRow
+from batchyard.ports import JobRow, Standing
 from batchyard.wire.shapes import (
     CancelJobRequest,
     CancelJobResponse,
     DescribeJobsRequest,
     DescribeJobsResponse,
+    JobDetail,
     ListJobsRequest,
     ListJobsResponse,
     TerminateJobRequest,
@@ -34,8 +35,19 @@ async def describe_jobs(context: Context, call: Call, request: DescribeJobsReque
     if len(request.jobs) > DESCRIBED_MAX:
         raise ClientError(f"Maximum number of jobs supported is  {DESCRIBED_MAX} .")  # AWS's spacing
     found = (find_job(context, call, given) for given in dict.fromkeys(request.jobs))
-    details = [job_detail.detail(context, call, row) for row in found if row is not None]
+    details = [detail(context, call, row) for row in found if row is not None]
     return DescribeJobsResponse(jobs=details)
+
+
+def detail(context: Context, call: Call, row: JobRow) -> JobDetail:
+    """The job of `row`, which holds its body, as it is now."""
+    attempts = context.reader.attempts(row.seq, row.index) if row.attempts else ()
+    standing = Standing(row, attempts, context.tags(row.seq, row.body))
+    if row.size and row.index == ids.WHOLE:
+        over = row.status in states.TERMINAL and row.stopped_ms is not None
+        counted_ms = row.stopped_ms if over else call.now_ms
+        standing = standing._replace(child_counts=context.reader.child_counts(row.seq), counted_ms=counted_ms)
+    return described.detail(context.words(call), standing)
 
 
 async def list_jobs(context: Context, call: Call, request: ListJobsRequest) -> ListJobsResponse:
@@ -62,7 +74,7 @@ def _list_queue(context: Context, call: Call, request: ListJobsRequest, status: 
     listing = paging.Listing(context, call, _LIST, "queue", queue.id, status)
     before = listing.position(request.nextToken, paging.Number)
     rows = context.reader.list_queue(queue.id, status, before, limit + 1)
-    answer = ListJobsResponse(jobSummaryList=[job_detail.summary(context, call, row) for row in rows[:limit]])
+    answer = ListJobsResponse(jobSummaryList=[described.summary(context.words(call), row) for row in rows[:limit]])
     if len(rows) > limit:
         answer.nextToken = listing.token(rows[limit - 1].seq)
     return answer
@@ -75,7 +87,7 @@ def _list_children(context: Context, call: Call, request: ListJobsRequest, statu
     listing = paging.Listing(context, call, _LIST, "array", parent.uuid, status)
     after = listing.position(request.nextToken, paging.Number)
     rows = context.reader.list_children(parent.seq, status, ids.WHOLE if after is None else after, limit + 1)
-    answer = ListJobsResponse(jobSummaryList=[job_detail.summary(context, call, row) for row in rows[:limit]])
+    answer = ListJobsResponse(jobSummaryList=[described.summary(context.words(call), row) for row in rows[:limit]])
     if len(rows) > limit:
         answer.nextToken = listing.token(rows[limit - 1].index)
     return answer

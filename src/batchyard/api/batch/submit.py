@@ -32,7 +32,7 @@ async def submit_job(context: Context, call: Call, request: SubmitJobRequest) ->
         gpus=context.settings.gpus,
         idempotency=idempotency(call),
     )
-    job = jobs.admit(request, context.names.compiled(row), submission)
+    job = jobs.admit(request, context.definitions.compiled(row), submission)
     uuid = await context.intake.submit(job)
     return SubmitJobResponse(jobArn=call.arns.job(uuid), jobName=job.name, jobId=uuid)
 

@@ -1,4 +1,4 @@
-"""A stored job as DescribeJobs and ListJobs show it (reference "Job life cycle" and "What real clients call").
+"""A stored job as DescribeJobs, ListJobs and events show it (reference "Job life cycle", "What real clients call").
 
 Clients judge a job by these members, so each appears exactly when AWS shows it: `stoppedAt` only with a terminal
 status, `startedAt` only after a start, `attempts` only of ended attempts, `logStreamName` from RUNNING on.
@@ -6,13 +6,15 @@ status, `startedAt` only after a start, `attempts` only of ended attempts, `logS
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from batchyard.api.batch.job_definitions import with_empty_lists
-from batchyard.api.context import Call, Context
+from batchyard.describe.arns import Arns
+from batchyard.describe.containers import with_empty_lists
+from batchyard.describe.names import Names
 from batchyard.model import ids, states
 from batchyard.model.jobs import CANCEL, N_TO_N, SEQUENTIAL, TERMINATE
-from batchyard.ports import AttemptRow, JobRow
+from batchyard.ports import AttemptRow, JobRow, Standing
 from batchyard.wire.shapes import (
     ArrayPropertiesDetail,
     ArrayPropertiesSummary,
@@ -27,24 +29,31 @@ _DEPENDENCY_TYPES = {N_TO_N: "N_TO_N", SEQUENTIAL: "SEQUENTIAL"}
 _FROM_BODY = ("timeout", "schedulingPriority", "consumableResourceProperties")
 
 
-def detail(context: Context, call: Call, row: JobRow) -> JobDetail:
-    """The whole of it; `row` must hold its body."""
+class Words(NamedTuple):
+    """What turns numbers and names into what is shown."""
+
+    arns: Arns
+    names: Names
+
+
+def detail(words: Words, standing: Standing) -> JobDetail:
+    """The whole of it; the row must hold its body."""
+    row, arns, names = standing.row, *words
     body = row.body
-    attempts = context.reader.attempts(row.seq, row.index) if row.attempts else []
     shown = JobDetail(
-        jobArn=call.arns.job(_job_id(row)),
+        jobArn=arns.job(_job_id(row)),
         jobName=row.name,
         jobId=_job_id(row),
-        jobQueue=call.arns.queue(context.names.queue(row.queue)),
+        jobQueue=arns.queue(names.queue(row.queue)),
         status=states.NAMES[row.status],
-        attempts=[_attempt(context, call, row, attempt) for attempt in attempts if attempt.stopped_ms is not None],
+        attempts=[_attempt(words, row, attempt) for attempt in standing.attempts if attempt.stopped_ms is not None],
         createdAt=row.created_ms,
         retryStrategy={"evaluateOnExit": []} | body["retryStrategy"],
         dependsOn=[_dependency(job_id, kind) for job_id, kind in row.depends_on],
-        jobDefinition=call.arns.definition(*context.names.definition(row.definition)),
+        jobDefinition=arns.definition(*names.definition(row.definition)),
         parameters=body["parameters"],
-        container=_container(context, call, row, attempts),
-        tags=context.tags(row.seq, body),
+        container=_container(words, row, standing.attempts),
+        tags=standing.tags,
         propagateTags=body["propagateTags"],
         platformCapabilities=body["platformCapabilities"],
         eksAttempts=[],
@@ -58,19 +67,19 @@ def detail(context: Context, call: Call, row: JobRow) -> JobDetail:
     if row.index != ids.WHOLE:
         shown.arrayProperties = ArrayPropertiesDetail(index=row.index)
     elif row.size:
-        shown.arrayProperties = _array(context, call, row)
+        shown.arrayProperties = _array(standing)
     return shown
 
 
-def summary(context: Context, call: Call, row: JobRow) -> JobSummary:
+def summary(words: Words, row: JobRow) -> JobSummary:
     """One line of a list; `row` may lack its body."""
     shown = JobSummary(
-        jobArn=call.arns.job(_job_id(row)),
+        jobArn=words.arns.job(_job_id(row)),
         jobId=_job_id(row),
         jobName=row.name,
         createdAt=row.created_ms,
         status=states.NAMES[row.status],
-        jobDefinition=call.arns.definition(*context.names.definition(row.definition)),
+        jobDefinition=words.arns.definition(*words.names.definition(row.definition)),
         isCancelled=row.stop_kind == CANCEL,
         isTerminated=row.stop_kind == TERMINATE,
     )
@@ -106,27 +115,26 @@ def _dependency(job_id: str | None, kind: int) -> JobDependency:
     return shown
 
 
-def _array(context: Context, call: Call, row: JobRow) -> ArrayPropertiesDetail:
+def _array(standing: Standing) -> ArrayPropertiesDetail:
     """All seven states are named, with 0 where no child is."""
-    counts = context.reader.child_counts(row.seq)
     return ArrayPropertiesDetail(
-        size=row.size,
-        statusSummary=dict(zip(states.NAMES, counts, strict=True)),
-        statusSummaryLastUpdatedAt=call.now_ms,
+        size=standing.row.size,
+        statusSummary=dict(zip(states.NAMES, standing.child_counts, strict=True)),
+        statusSummaryLastUpdatedAt=standing.counted_ms,
     )
 
 
-def _container(context: Context, call: Call, row: JobRow, attempts: list[AttemptRow]) -> dict[str, Any]:
+def _container(words: Words, row: JobRow, attempts: Sequence[AttemptRow]) -> dict[str, Any]:
     """The merged container, with what the latest attempt adds; after a retry the last ending stays visible."""
     container = with_empty_lists(row.body["container"])
     container["networkInterfaces"] = []
     if attempts:
-        container |= _place(context, call, row, attempts[-1]) | _ending(attempts[-1])
+        container |= _place(words, row, attempts[-1]) | _ending(attempts[-1])
     return container
 
 
-def _attempt(context: Context, call: Call, row: JobRow, attempt: AttemptRow) -> AttemptDetail:
-    container = _place(context, call, row, attempt) | _ending(attempt) | {"networkInterfaces": []}
+def _attempt(words: Words, row: JobRow, attempt: AttemptRow) -> AttemptDetail:
+    container = _place(words, row, attempt) | _ending(attempt) | {"networkInterfaces": []}
     shown = AttemptDetail(container=container, stoppedAt=attempt.stopped_ms, taskProperties=[])
     if attempt.started_ms is not None:
         shown.startedAt = attempt.started_ms
@@ -135,16 +143,17 @@ def _attempt(context: Context, call: Call, row: JobRow, attempt: AttemptRow) -> 
     return shown
 
 
-def _place(context: Context, call: Call, row: JobRow, attempt: AttemptRow) -> dict[str, str]:
+def _place(words: Words, row: JobRow, attempt: AttemptRow) -> dict[str, str]:
     """Where an attempt runs or ran: task, machine, and from its start on the log."""
-    environment, uuid = context.names.environment(attempt.environment)
+    arns, names = words
+    environment, uuid = names.environment(attempt.environment)
     attempt_id = ids.attempt_id(row.uuid, row.index, attempt.number)
     place = {
-        "taskArn": call.arns.task(environment, uuid, ids.task_id(attempt_id)),
-        "containerInstanceArn": call.arns.container_instance(environment, uuid, ids.container_instance_id(uuid)),
+        "taskArn": arns.task(environment, uuid, ids.task_id(attempt_id)),
+        "containerInstanceArn": arns.container_instance(environment, uuid, ids.container_instance_id(uuid)),
     }
     if attempt.started_ms is not None or attempt.stopped_ms is not None:
-        place["logStreamName"] = ids.log_stream(context.names.definition(row.definition)[0], attempt_id)
+        place["logStreamName"] = ids.log_stream(names.definition(row.definition)[0], attempt_id)
     return place
 
 
