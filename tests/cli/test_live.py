@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
@@ -144,85 +141,3 @@ def test_following_outlives_a_restart_of_the_server(live):
         assert run.stdout.read() == "two\n"
         assert run.stderr.read() == ""
     assert run.returncode == 0
-
-
-def _demo(tmp_path: Path, *flags: str, before: str = "") -> subprocess.Popen:
-    """The demo with `tmp_path` for everything; `before` is Python that is run first."""
-    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
-    program = f"import sys\nfrom batchyard.cli import demo_job\n{before}\nfrom batchyard.cli.main import main; main()"
-    typed = [sys.executable, "-c", program, "demo", *flags]
-    return subprocess.Popen(typed, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ, cwd=tmp_path)
-
-
-def _left_of(tmp_path: Path) -> list[str]:
-    """Command lines of processes that have anything of `tmp_path` open or on their command line."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            seen = [(entry / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")]
-            seen += [os.readlink(each) for each in (entry / "fd").iterdir()]
-        except OSError:
-            continue
-        if any(str(tmp_path) in text for text in seen):
-            found.append(seen[0])
-    return found
-
-
-def test_the_demo_shows_a_result_and_leaves_nothing(tmp_path):
-    with _demo(tmp_path) as demo:
-        said, complained = demo.communicate(timeout=120)
-    assert (demo.returncode, complained) == (0, "")
-    assert "count: 16 of 16 done" in said
-    assert re.search(r"^ *sys █+ \d+$", said, re.M)
-    assert len(re.findall(r"^count +\d+ ·*█+·*$", said, re.M)) == 16
-    assert "17 jobs, up to" in said
-    assert _left_of(tmp_path) == []
-    assert list(tmp_path.glob("batchyard-demo-*")) == []
-
-
-def test_the_demo_keeps_its_data_if_asked(tmp_path):
-    with _demo(tmp_path, "--keep") as demo:
-        said, _ = demo.communicate(timeout=120)
-    kept = Path(re.search(r"^Kept: (\S+)", said, re.M)[1])
-    assert (kept / "data" / "state.db").exists()
-    assert _left_of(tmp_path) == []
-
-
-def test_ctrl_c_in_the_demo_cleans_up(tmp_path):
-    with _demo(tmp_path) as demo:
-        assert "answers at" in demo.stdout.readline()
-        time.sleep(0.1)
-        demo.send_signal(signal.SIGINT)
-        _, complained = demo.communicate(timeout=60)
-    assert demo.returncode == 130
-    assert "interrupted" in complained
-    assert _left_of(tmp_path) == []
-    assert list(tmp_path.glob("batchyard-demo-*")) == []
-
-
-def test_a_demo_whose_jobs_fail_says_why_and_fails(tmp_path):
-    (tmp_path / "broken.py").write_text("raise SystemExit('there is nothing to count')\n")
-    with _demo(tmp_path, before=f"demo_job.__file__ = {str(tmp_path / 'broken.py')!r}") as demo:
-        said, complained = demo.communicate(timeout=120)
-    assert demo.returncode == 1
-    assert "count: 16 of 16 done, 16 failed" in said
-    assert "16 of 16 jobs FAILED: Array Child Job failed" in complained
-    assert "there is nothing to count" in said
-    assert _left_of(tmp_path) == []
-    assert list(tmp_path.glob("batchyard-demo-*")) == []
-
-
-def test_a_demo_in_which_nothing_happens_gives_up_and_ends_what_runs(tmp_path):
-    (tmp_path / "stuck.py").write_text("import time; time.sleep(99)\n")
-    before = (
-        f"from batchyard.cli import demo; demo.STALL_WAIT_S = 1; demo_job.__file__ = {str(tmp_path / 'stuck.py')!r}"
-    )
-    with _demo(tmp_path, before=before) as demo:
-        _, complained = demo.communicate(timeout=120)
-    assert demo.returncode == 1
-    assert "nothing has happened" in complained
-    assert "'RUNNING': " in complained
-    assert _left_of(tmp_path) == []
-    assert list(tmp_path.glob("batchyard-demo-*")) == []

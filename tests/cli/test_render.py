@@ -87,3 +87,18 @@ def test_bars_are_drawn_in_a_terminal():
         shown.update("k", 3, 1)
     assert "4 of 4" in out.getvalue()
     assert "1 failed" in out.getvalue()
+
+
+def test_bars_say_how_many_run():
+    out = Terminal()
+    with render.progress(out) as shown:
+        shown.add("k", "count", 4)
+        shown.update("k", 1, 0, 2)
+    assert "1 of 4, \x1b[36m2 running" in out.getvalue()
+
+
+def test_half_blocks_show_two_rows_in_one_line():
+    pixels = bytes([1, 2, 3, 4, 5, 6]) + bytes([7, 8, 9, 10, 11, 12])
+    assert render.half_blocks(b"P6 2 2 255\n" + pixels) == [
+        "\x1b[38;2;1;2;3m\x1b[48;2;7;8;9m▀\x1b[38;2;4;5;6m\x1b[48;2;10;11;12m▀\x1b[0m"
+    ]

@@ -1,4 +1,4 @@
-"""``batchyard demo``: a server of its own, an array job over real input, the result, and nothing left behind.
+"""``batchyard demo``: a server of its own, six stages of jobs over real input, a picture, nothing left behind.
 
 All that it does with jobs it does through the public API, as any client could.
 """
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,29 +20,35 @@ from typing import Any
 
 import click
 
-from batchyard.cli import demo_job, follow, render
+from batchyard.cli import demo_stages, follow, render, timeline
 from batchyard.cli.client import REGION, Client, Problem, Unreachable, written_place
+from batchyard.cli.demo_stages import STAGES
 from batchyard.cli.logs import print_log
-from batchyard.cli.run import QUEUE, ensure_default_queue, ensure_definition, tell_failures
+from batchyard.cli.run import tell_failures
+from batchyard.relief import folder
 
-CHILDREN = 16
-MEMORY_MIB = 256
 START_WAIT_S, STALL_WAIT_S, STOP_WAIT_S = 30.0, 60.0, 20.0
-DEFINITION = "batchyard-demo"
+PREVIEW_COLUMNS = 64
 
 
 @click.command()
+@click.option(
+    "--output", default="demo-output", show_default=True, metavar="DIR", help="Where the picture is written to."
+)
 @click.option("--keep", is_flag=True, help="Keep the data directory, and say where it is.")
-def demo(keep: bool) -> None:
-    """Start a throw-away server, run an array job over real input, show the result.
+def demo(output: str, keep: bool) -> None:
+    """Start a throw-away server, draw a map with six stages of jobs, show how they ran.
 
     The server has a data directory and a port of its own; at the end, or at Ctrl-C, it is stopped and its data removed.
+    The elevations are real ones, of the Jacksboro fault in Tennessee (SRTM, public domain).
     """
+    made = Path(output).absolute()
+    _check_writable(made)
     base = Path(tempfile.mkdtemp(prefix="batchyard-demo-"))
     base.chmod(0o711)
     try:
         with follow.interruptible(), _server(base / "data", base / "serve.log") as client:
-            _show(client, base / "work")
+            _show(client, base / "work", made)
     except follow.Interrupted as interrupted:
         click.echo("batchyard: interrupted; the demo's server and jobs were stopped", err=True)
         sys.exit(128 + interrupted.signum)
@@ -99,80 +106,76 @@ def _first_answer(process: subprocess.Popen, data: Path) -> Client:
     raise Problem(f"The demo's server {how}.")
 
 
-def _show(client: Client, work: Path) -> None:
-    """Submit the jobs, show how they go, print what they found."""
-    files = demo_job.corpus()
+def _show(client: Client, work: Path, output: Path) -> None:
+    """Submit the jobs, show how they go, print what they made."""
     work.mkdir()
     work.chmod(0o1777)  # jobs may run as another user than this one
-    click.echo(f"A Batchyard of its own answers at {client.endpoint} (region {REGION}).")
-    click.echo(
-        f"An array of {CHILDREN} jobs reads the {len(files)} source files of {files[0].parent}, "
-        "then one more job gathers what they found.\n"
-    )
+    columns = shutil.get_terminal_size((100, 24)).columns
+    _say(f"A Batchyard of its own answers at {client.endpoint} (region {REGION}).")
+    _say("\nSix stages draw a map from measured elevations, all submitted at once:\n")
+    click.echo(demo_stages.explained(columns) + "\n")
+    definitions = demo_stages.register(client)
     began_ms = int(time.time() * 1000)
-    counting, gathering = _submit(client, work)
-    array, last = _watch(client, counting, gathering)
-    if last["status"] == "FAILED":
-        _tell_failure(client, array, last)
+    ids = demo_stages.submit(client, definitions, work)
+    jobs = _watch(client, ids)
+    if any(job["status"] == "FAILED" for job in jobs.values()):
+        _tell_failure(client, jobs)
         sys.exit(1)
+    written = _deliver(work / folder.PICTURE, output)
+    _preview(work / folder.PREVIEW)
     click.echo()
-    for _, line in follow.LogReader(client, last["container"]["logStreamName"]).lines():
-        click.echo(_bars_coloured(line))
-    _tell_times(client, array, last, began_ms)
+    for _, line in follow.LogReader(client, jobs["F"]["container"]["logStreamName"]).lines():
+        _say(_bars_coloured(line))
+    _tell_times(client, jobs, began_ms, columns)
+    click.echo(f"\nThe picture: {click.style(str(written), bold=True) if render.coloured() else written}")
     _tell_next()
 
 
-def _submit(client: Client, work: Path) -> tuple[str, str]:
-    """The array, and the job that depends on it; returns both ids."""
-    ensure_default_queue(client)
-    definition = ensure_definition(client, DEFINITION)
-
-    def submit(step: str, **more: Any) -> str:
-        command = [sys.executable, "-I", demo_job.__file__, step, str(work), str(CHILDREN)]
-        memory = [{"type": "MEMORY", "value": str(MEMORY_MIB)}]
-        return client.call(
-            "SubmitJob",
-            jobName=step,
-            jobQueue=QUEUE,
-            jobDefinition=definition,
-            containerOverrides={"command": command, "resourceRequirements": memory},
-            **more,
-        )["jobId"]
-
-    counting = submit("count", arrayProperties={"size": CHILDREN})
-    return counting, submit("gather", dependsOn=[{"jobId": counting}])
-
-
-def _watch(client: Client, counting: str, gathering: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Show both jobs' progress until the second has ended; returns both as they then are.
+def _watch(client: Client, ids: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Show the progress of all stages until they have ended; returns their jobs as they then are, by letter.
 
     Problem if for STALL_WAIT_S no job has ended or changed its state: each of them takes a second at most.
     """
     pace, known, news_s = follow.Pace(), None, time.monotonic()
     with render.progress(sys.stdout) as shown:
-        shown.add(counting, "count", CHILDREN)
-        shown.add(gathering, "gather", 1)
+        for stage in STAGES:
+            shown.add(stage.letter, stage.name, stage.size)
         while True:
-            found = {job["jobId"]: job for job in client.call("DescribeJobs", jobs=[counting, gathering])["jobs"]}
-            array, last = found[counting], found[gathering]
-            state = (array["arrayProperties"].get("statusSummary"), last["status"])
+            found = {job["jobId"]: job for job in client.call("DescribeJobs", jobs=list(ids.values()))["jobs"]}
+            jobs = {letter: found[job_id] for letter, job_id in ids.items()}
+            state = {letter: _counts(job) for letter, job in jobs.items()}
             news_s = news_s if state == known else time.monotonic()
             if time.monotonic() - news_s > STALL_WAIT_S:
-                raise Problem(f"For {STALL_WAIT_S:.0f} s nothing has happened. The jobs are {state[0]}, {state[1]}.")
-            shown.update(counting, *follow.ended_children(array))
-            shown.update(gathering, int(last["status"] == "SUCCEEDED"), int(last["status"] == "FAILED"))
-            if last["status"] in follow.TERMINAL:
-                return array, last
+                raise Problem(f"For {STALL_WAIT_S:.0f} s nothing has happened. The jobs are {_told(state)}.")
+            for letter, counts in state.items():
+                shown.update(letter, *(counts.get(name, 0) for name in ("SUCCEEDED", "FAILED", "RUNNING")))
+            if all(job["status"] in follow.TERMINAL for job in jobs.values()):
+                return jobs
             pace.wait(state != known)
             known = state
 
 
-def _tell_failure(client: Client, array: dict[str, Any], last: dict[str, Any]) -> None:
-    """Say what failed, and show the log of the first job that did."""
-    failed = last
-    if array["status"] == "FAILED":
-        tell_failures(client, array)
-        children = client.call("ListJobs", arrayJobId=array["jobId"], jobStatus="FAILED", maxResults=1)
+def _counts(job: dict[str, Any]) -> dict[str, int]:
+    """How many are in which state: children of an array, or the one job."""
+    if not follow.array_size(job):
+        return {job["status"]: 1}
+    counts = job["arrayProperties"].get("statusSummary") or {}
+    return {name: count for name, count in counts.items() if count}
+
+
+def _told(state: dict[str, dict[str, int]]) -> str:
+    return "; ".join(
+        f"{letter}: " + ", ".join(f"{count} {name}" for name, count in counts.items())
+        for letter, counts in state.items()
+    )
+
+
+def _tell_failure(client: Client, jobs: dict[str, dict[str, Any]]) -> None:
+    """Say what failed first, and show the log of the first job that did; what waited for it failed with it."""
+    failed = next(job for letter, job in jobs.items() if job["status"] == "FAILED")
+    if follow.array_size(failed):
+        tell_failures(client, failed)
+        children = client.call("ListJobs", arrayJobId=failed["jobId"], jobStatus="FAILED", maxResults=1)
         failed = follow.describe(client, children["jobSummaryList"][0]["jobId"])
     click.echo(f"batchyard: job {failed['jobId']} FAILED: {failed.get('statusReason')}. Its log:", err=True)
     try:
@@ -181,25 +184,83 @@ def _tell_failure(client: Client, array: dict[str, Any], last: dict[str, Any]) -
         problem.show()
 
 
+def _deliver(made: Path, output: Path) -> Path:
+    """Put the picture where it stays; returns its path."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        unfinished = output / f".{made.name}.part"
+        shutil.copyfile(made, unfinished)
+        return unfinished.replace(output / made.name)
+    except OSError as error:
+        raise _unwritable(output, error.strerror) from None
+
+
+def _unwritable(output: Path, why: str | None) -> Problem:
+    return Problem(f"The picture cannot be written to {output}: {why}.", "Name another directory: --output DIR.")
+
+
+def _check_writable(output: Path) -> None:
+    """Problem at once rather than after the work."""
+    nearest = next(path for path in (output, *output.parents) if path.exists())
+    if not nearest.is_dir():
+        raise _unwritable(output, f"{nearest} is no directory")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise _unwritable(output, f"{nearest} is not writable")
+
+
+def _preview(small: Path) -> None:
+    """The map in coloured half blocks, where the terminal says that it has all colours and there is room."""
+    if render.coloured() and os.environ.get("COLORTERM") in ("truecolor", "24bit"):
+        drawn = render.half_blocks(small.read_bytes())
+        terminal = shutil.get_terminal_size()
+        if terminal.lines > len(drawn) and terminal.columns > PREVIEW_COLUMNS:
+            click.echo("\n" + "\n".join("  " + line for line in drawn))
+
+
+def _say(text: str) -> None:
+    """Print lines of prose, in a terminal broken between words where it ends; what is indented is printed as it is."""
+    columns = shutil.get_terminal_size().columns
+    for line in text.split("\n"):
+        fits = len(line) <= columns or line.startswith(" ") or not sys.stdout.isatty()
+        click.echo(line if fits else click.wrap_text(line, columns))
+
+
 def _bars_coloured(line: str) -> str:
     return re.sub("[█▏▎▍▌▋▊▉]+", lambda found: click.style(found[0], fg="cyan"), line) if render.coloured() else line
 
 
-def _tell_times(client: Client, array: dict[str, Any], last: dict[str, Any], began_ms: int) -> None:
-    """When each job ran, how many at once, how long it all took."""
-    ids = [f"{array['jobId']}:{index}" for index in range(CHILDREN)]
-    children = sorted(client.call("DescribeJobs", jobs=ids)["jobs"], key=lambda job: job["arrayProperties"]["index"])
-    ran = [(f"count {job['arrayProperties']['index']:>2}", job["startedAt"], job["stoppedAt"]) for job in children]
-    ran.append(("gather", last["startedAt"], last["stoppedAt"]))
-    click.echo("\nWhen each job ran:\n")
-    click.echo(_bars_coloured(render.spans(ran, demo_job.BAR_WIDTH)))
-    work_ms = sum(stop - start for _, start, stop in ran)
-    at_once = render.most_at_once([(start, stop) for _, start, stop in ran])
-    took_ms, waited_ms = last["stoppedAt"] - began_ms, min(start for _, start, _ in ran) - began_ms
-    click.echo(
-        f"\n{len(ran)} jobs, up to {at_once} at once: {render.duration(work_ms)} of running in "
+def _tell_times(client: Client, jobs: dict[str, dict[str, Any]], began_ms: int, columns: int) -> None:
+    """What ran where and when, how many at once, how long it all took and why not shorter."""
+    described = list(_each(client, jobs))
+    ran = [job for job, _ in described]
+    _say("\nWhen they ran (the height of a block is how many jobs ran, on average):\n")
+    names = [stage.name for stage in STAGES]
+    for name, figures, blocks in timeline.chart(names, ran, max(12, min(60, columns - 32))):
+        click.echo(
+            f"  {name:<9}  {figures}  {click.style(blocks, fg='cyan') if render.coloured() else blocks}".rstrip()
+        )
+    for place, many in Counter(place for _, place in described).items():
+        _say(f"\n{many} jobs ran on this machine, container instance {place}.")
+    work_ms, took_ms = sum(job.took for job in ran), max(job.stop for job in ran) - began_ms
+    waited_ms = min(job.start for job in ran) - began_ms
+    _say(
+        f"{len(ran)} jobs, up to {timeline.most_at_once(ran)} at once: {render.duration(work_ms)} of running in "
         f"{render.duration(took_ms)}; the first ran {waited_ms} ms after submission."
     )
+    chain = timeline.longest_chain(ran, lambda job: demo_stages.waits_for(job, ran))
+    chain_ms = render.duration(sum(job.took for job in chain))
+    _say(f"The longest chain of jobs that wait for one another: {', '.join(map(str, chain))}: {chain_ms}.")
+
+
+def _each(client: Client, jobs: dict[str, dict[str, Any]]) -> Iterator[tuple[timeline.Ran, str]]:
+    """Every job and child as it ran, and the container instance that it ran on."""
+    for stage in STAGES:
+        parent = jobs[stage.letter]
+        ids = [f"{parent['jobId']}:{index}" for index in range(stage.size)] if stage.is_array else [parent["jobId"]]
+        for job in client.call("DescribeJobs", jobs=ids)["jobs"]:
+            index = job["arrayProperties"]["index"] if stage.is_array else None
+            place = job["container"].get("containerInstanceArn", "unknown").rpartition("/")[2]
+            yield timeline.Ran(stage.name, index, job["startedAt"], job["stoppedAt"]), place
 
 
 def _tell_next() -> None:
@@ -208,10 +269,8 @@ def _tell_next() -> None:
 Next, a server that stays, and in another terminal work of your own:
 
   {command} serve
-  {command} run -- echo hello
   {command} run --array 8 -- sh -c 'echo child $AWS_BATCH_JOB_ARRAY_INDEX of 8'
-  {command} jobs
-  eval "$({command} env)"    # from here on aws, boto3 and workflow engines use it""")
+  {command} jobs""")
 
 
 def _own_command() -> str:

@@ -89,6 +89,22 @@ def most_at_once(rows: Sequence[tuple[int, int]]) -> int:
     return most
 
 
+def half_blocks(ppm: bytes) -> list[str]:
+    """A small picture in PPM (P6, one line of header, an even height) as lines for a terminal that has all colours."""
+    header, _, pixels = ppm.partition(b"\n")
+    width, height = map(int, header.split()[1:3])
+    lines = []
+    for y in range(0, height, 2):
+        upper, lower = (pixels[3 * width * row : 3 * width * (row + 1)] for row in (y, y + 1))
+        cells = [(upper[at : at + 3], lower[at : at + 3]) for at in range(0, 3 * width, 3)]
+        lines.append("".join(f"{_sgr(38, above)}{_sgr(48, below)}▀" for above, below in cells) + "\x1b[0m")
+    return lines
+
+
+def _sgr(what: int, colour: bytes) -> str:
+    return "\x1b[{};2;{};{};{}m".format(what, *colour)
+
+
 class PlainProgress:
     """Progress as lines, one for each quarter done: for logs and pipes."""
 
@@ -99,7 +115,7 @@ class PlainProgress:
     def add(self, key: str, name: str, total: int) -> None:
         self._rows[key] = [name, total, 0]
 
-    def update(self, key: str, succeeded: int, failed: int) -> None:
+    def update(self, key: str, succeeded: int, failed: int, running: int = 0) -> None:
         name, total, told = self._rows[key]
         quarter = 4 * (succeeded + failed) // total
         if quarter > told:
@@ -109,30 +125,35 @@ class PlainProgress:
 
 
 class BarProgress:
-    """Progress as a bar for each job, drawn in place by rich."""
+    """Progress as a bar for each job, drawn in place by rich; its clock runs from the first sign of life."""
 
     def __init__(self, bars: Any):
         self._bars = bars
         self._tasks: dict[str, tuple[Any, int]] = {}
 
     def add(self, key: str, name: str, total: int) -> None:
-        self._tasks[key] = self._bars.add_task(name, total=total, said=f"0 of {total}"), total
+        self._tasks[key] = self._bars.add_task(name, total=total, start=False, said=f"0 of {total}"), total
 
-    def update(self, key: str, succeeded: int, failed: int) -> None:
+    def update(self, key: str, succeeded: int, failed: int, running: int = 0) -> None:
         task, total = self._tasks[key]
         said = f"{succeeded + failed} of {total}" + (f", [red]{failed} failed[/]" if failed else "")
+        said += f", [cyan]{running} running[/]" if running else ""
+        if succeeded or failed or running:
+            self._bars.start_task(task)
         self._bars.update(task, completed=succeeded + failed, said=said)
 
 
 @contextmanager
 def progress(stream: Any) -> Iterator[PlainProgress | BarProgress]:
-    """Something with ``add(key, name, total)`` and ``update(key, succeeded, failed)`` that shows on `stream`."""
+    """Something with ``add(key, name, total)`` and ``update(key, succeeded, failed, running)``, shown on `stream`."""
     if not stream.isatty() or os.environ.get("TERM") == "dumb":
         yield PlainProgress(stream)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(40), TextColumn("{task.fields[said]}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(file=stream)) as bars:  # rich itself respects NO_COLOR
+    console = Console(file=stream)
+    bar = BarColumn(max(8, min(40, console.width - 44)))
+    columns = (TextColumn("{task.description}"), bar, TimeElapsedColumn(), TextColumn("{task.fields[said]}"))
+    with Progress(*columns, console=console) as bars:  # rich itself respects NO_COLOR
         yield BarProgress(bars)
