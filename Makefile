@@ -17,7 +17,7 @@ READY_GENERATE := $(VENV)/.ready-generate
 .PHONY: help demo test test-long storm lint generate docs bench clean
 
 help:
-	@echo "make demo        start a server, run an array job over real input, show the result (leaves nothing running)"
+	@echo "make demo        start a server, draw a map with 51 jobs, show how they ran (leaves nothing running)"
 	@echo "make test        the tests"
 	@echo "make test-long   the long ones: storms, soaks, kills by the hundred"
 	@echo "make storm       storms by seed: make storm SEEDS=0:300"

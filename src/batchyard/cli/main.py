@@ -10,7 +10,7 @@ import batchyard
 
 # In the order of --help; the text is the first thing a newcomer reads about each.
 COMMANDS = {
-    "demo": "Start a throw-away server, run an array job over real input, show the result.",
+    "demo": "Start a throw-away server, draw a map with six stages of jobs, show how they ran.",
     "serve": "Run the server in the foreground.",
     "env": "Print the exports that point aws, boto3 and other clients at the server.",
     "run": "Run a command as a job, follow its output, exit with its exit code.",
