@@ -14,7 +14,7 @@ READY_TEST := $(VENV)/.ready-test
 READY_LINT := $(VENV)/.ready-lint
 READY_GENERATE := $(VENV)/.ready-generate
 
-.PHONY: help demo test test-long storm lint generate docs bench clean
+.PHONY: help demo test test-long storm lint bless generate docs bench clean
 
 help:
 	@echo "make demo        start a server, draw a map with 51 jobs, show how they ran (leaves nothing running)"
@@ -22,6 +22,7 @@ help:
 	@echo "make test-long   the long ones: storms, soaks, kills by the hundred"
 	@echo "make storm       storms by seed: make storm SEEDS=0:300"
 	@echo "make lint        ruff: rules and formatting"
+	@echo "make bless       keep what the commands print now as what they should print (tests/golden)"
 	@echo "make generate    write wire/shapes.py anew from botocore's model of the API"
 	@echo "make docs        write the pages of docs/ that are made from the code"
 	@echo "make bench       measure speed beside its baselines and compare with bench/budgets.toml (three minutes)"
@@ -44,6 +45,9 @@ storm: $(READY_TEST)
 
 lint: $(READY_LINT)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+bless: $(READY_TEST)
+	@BLESS=1 $(BIN)/python -m pytest tests/golden && git diff --stat -- tests/golden
 
 generate: $(READY_GENERATE)
 	@$(BIN)/python tools/generate_shapes.py

@@ -180,3 +180,9 @@ def test_what_an_attempt_that_still_runs_looks_like(batchyard, api):
     running = DETAIL["runs"][0] | {"stoppedAt": None, "exitCode": None, "peakMemoryBytes": None, "cpuSeconds": None}
     api.on[f"/x/jobs/{A}"] = lambda _: DETAIL | {"runs": [running]}
     assert "attempt 1   is running\n" in batchyard("jobs", A).stdout
+
+
+@pytest.mark.parametrize(("attempts", "shown"), [(1, False), (3, True)])
+def test_how_often_it_is_tried_is_told_where_that_is_not_once(batchyard, api, attempts, shown):
+    api.on[f"/x/jobs/{A}"] = lambda _: DETAIL | {"retryStrategy": {"evaluateOnExit": [], "attempts": attempts}}
+    assert ("retryStrategy" in batchyard("jobs", A).stdout) is shown

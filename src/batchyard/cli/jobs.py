@@ -16,6 +16,8 @@ from batchyard.cli.client import Client, Problem, Refused, connect, connection_o
 STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
 _TIMES = (("created", "createdAt"), ("started", "startedAt"), ("stopped", "stoppedAt"))
 _PLACES = (("directory", "workDirectory"), ("log file", "logFile"))
+# What every job has that asks for nothing else: not worth a line.
+_ORDINARY = {"retryStrategy": {"evaluateOnExit": [], "attempts": 1}}
 # Members of the detail that have a line of their own, or that are only of use to programs.
 _TOLD = frozenset({"jobId", "jobArn", "jobName", "jobQueue", "jobDefinition", "status", "statusReason", "container"})
 _TOLD |= {
@@ -146,7 +148,9 @@ def described(job: dict[str, Any]) -> str:
     lines += [(f"attempt {each['number']}", _run(each)) for each in job["runs"]]
     lines += [(word, each[member]) for each in job["runs"][-1:] for word, member in _PLACES]
     lines += [
-        (name, _plain(value)) for name, value in job.items() if name not in _TOLD and value not in (None, {}, [], False)
+        (name, _plain(value))
+        for name, value in job.items()
+        if name not in _TOLD and value not in (None, {}, [], False, _ORDINARY.get(name))
     ]
     lines += [("notice", notice) for notice in job.get("notices", ())]
     width = max(len(word) for word, _ in lines) + 2
