@@ -142,6 +142,7 @@ def test_the_next_commands_work_as_printed(shown, tmp_path):
     assert re.search(r"^\S+ +sh +default +SUCCEEDED .* 8 of 8 done$", listed.stdout, re.M)
 
 
+@pytest.mark.long
 def test_a_job_that_is_killed_is_tried_again_and_the_picture_is_the_same(shown, tmp_path):
     """Child 3 of `shade` leaves half a file and dies by SIGKILL; its second attempt is as good as any."""
     program = (
