@@ -54,6 +54,11 @@ def test_blocks_that_other_tests_run_stand_there():
             assert start in test.read_text(), f"{block.where}: {block.directive.value} does not run {start!r}"
 
 
+def test_blocks_that_show_a_file_of_the_repository_show_it_as_it_is():
+    for block in (block for page in PAGES for block in page.blocks if block.directive.kind == "same as"):
+        assert block.text == (ROOT / block.directive.value).read_text(), f"{block.where} is not {block.directive.value}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Page):
     assert not [wrong for target in names.links(page) if (wrong := names.broken(page, target))]

@@ -56,7 +56,7 @@ def test_following_waits_for_the_stream_and_ends_with_the_job(batchyard, api):
     api.on["describejobs"] = lambda _: {"jobs": [states.pop(0) if len(states) > 1 else states[0]]}
     result = batchyard("logs", "-f", JOB)
     assert (result.exit_code, result.stdout) == (0, "one\ntwo\n")
-    assert f"job {JOB} FAILED" in result.stderr
+    assert f"job {JOB} FAILED: exit code 3\n" in result.stderr
 
 
 def test_an_unknown_job(batchyard, api):

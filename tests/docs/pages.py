@@ -2,7 +2,7 @@
 
 CONTRIBUTING.md, "Docs", is the contract for those who write pages. A block's language says what becomes of it: `sh` is
 typed, `output` is compared with what the block before it printed, `text` and `mermaid` are pictures, anything else must
-be a file (`<!-- test: file NAME -->`).
+be a file (`<!-- test: file NAME -->`), perhaps one of the repository (`<!-- test: same as PATH -->`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _DIRECTIVE = re.compile(r"<!--\s*test:\s*(.*?)\s*-->", re.S)
 _PAGE_DIRECTIVE = re.compile(r"<!--\s*page:\s*(.*?)\s*-->", re.S)
 _KINDS = (
     ("file", re.compile(r"file (\S+)")),
+    ("same as", re.compile(r"same as (\S+)")),
     ("another terminal", re.compile(r"another terminal()")),
     ("fails with", re.compile(r"fails with (\d+)")),
     ("not run", re.compile(r"not run: (.+)", re.S)),
@@ -167,7 +168,7 @@ def _check(page: Page) -> None:
             pass  # a script that the reader writes
         elif kind in ("another terminal", "fails with", "run by") and block.language != TYPED:
             raise Malformed(f"{block.where}: `test: {kind}` is for sh blocks.")
-        elif block.language not in (TYPED, *PICTURES) and kind not in ("file", "not run"):
+        elif block.language not in (TYPED, *PICTURES) and kind not in ("file", "same as", "not run"):
             raise Malformed(f"{block.where}: say what becomes of it: <!-- test: file NAME --> or not run: REASON.")
         before = block
     if line := _indented_block(page.prose):

@@ -89,8 +89,9 @@ class Reader:
 
     def _obey(self, number: int, block: Block) -> None:
         shown = self._shown_after(number)
-        if block.directive.kind == "file":
-            path = self.here / block.directive.value
+        if block.directive.kind in ("file", "same as"):
+            name = Path(block.directive.value)
+            path = self.here / (name.name if block.directive.kind == "same as" else name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block.text)
         elif not block.is_typed:
@@ -235,7 +236,7 @@ _VARYING = (
 def normalised(text: str) -> str:
     for form, word in _VARYING:
         text = form.sub(word, text)
-    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+    return "\n".join(line.strip() for line in text.strip().splitlines())
 
 
 def agrees(shown: str, said: str) -> bool:

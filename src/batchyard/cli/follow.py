@@ -153,6 +153,14 @@ def ended_children(job: dict[str, Any]) -> tuple[int, int]:
     return summary.get("SUCCEEDED", 0), summary.get("FAILED", 0)
 
 
+def failure(job: dict[str, Any]) -> str:
+    """Why a job FAILED: its exit code, its reason, or both; not the sentence that every plain exit has."""
+    container, said = job.get("container", {}), job.get("statusReason") or ""
+    exited = f"exit code {container['exitCode']}" if "exitCode" in container else ""
+    reason = container.get("reason") or (said if said != PLAIN_EXIT else "")
+    return ", ".join(part for part in (exited, reason) if part)
+
+
 def pages(client: Client, operation: str, member: str, **params: Any) -> Iterator[dict[str, Any]]:
     """All items of a paged operation, page after page."""
     while True:

@@ -127,12 +127,9 @@ def _outcome(job: dict[str, Any]) -> str:
     if follow.array_size(job):
         succeeded, failed = follow.ended_children(job)
         return f"{succeeded + failed} of {follow.array_size(job)} done" + (f", {failed} failed" if failed else "")
-    container, said = job.get("container", {}), job.get("statusReason") or ""
     if job["status"] == "FAILED":
-        exited = f"exit code {container['exitCode']}" if "exitCode" in container else ""
-        reason = container.get("reason") or (said if said != follow.PLAIN_EXIT else "")
-        return ", ".join(part for part in (exited, reason) if part)
-    return "" if job["status"] == "SUCCEEDED" else said
+        return follow.failure(job)
+    return "" if job["status"] == "SUCCEEDED" else job.get("statusReason") or ""
 
 
 def described(job: dict[str, Any]) -> str:

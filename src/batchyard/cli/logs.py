@@ -40,7 +40,7 @@ def logs(data: str | None, endpoint: str | None, keep_on: bool, as_json: bool, j
     except follow.Interrupted as interrupted:  # the job goes on: it was only watched
         sys.exit(128 + interrupted.signum)
     if job["status"] == "FAILED":
-        click.echo(f"batchyard: job {job_id} FAILED: {job.get('statusReason')}", err=True)
+        click.echo(f"batchyard: job {job_id} FAILED: {follow.failure(job)}", err=True)
 
 
 def print_log(client: Client, job: dict, as_json: bool = False) -> None:
