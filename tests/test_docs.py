@@ -62,6 +62,7 @@ def test_blocks_that_show_a_file_of_the_repository_show_it_as_it_is():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Page):
     assert not [wrong for target in names.links(page) if (wrong := names.broken(page, target))]
+    assert not names.misnamed(page), f"{page.name} names code that is not there"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -35,6 +35,19 @@ def broken(page: Page, target: str) -> str | None:
     return None
 
 
+def misnamed(page: Page) -> list[str]:
+    """Links to Python files whose text names something that the file does not define."""
+    wrong = []
+    for words, target in re.findall(r"\[`([\w.]+)`\]\(([^)\s]+\.py)\)", page.prose):
+        name = words.rpartition(".")[2]
+        there = page.path.parent / target
+        if words.endswith(".py") or not there.exists():
+            wrong += [] if there.name == words else [f"{words} is not {there.name}"]
+        elif not re.search(rf"^\s*(?:(?:async )?def|class) {name}\b|^{name}\b[^=\n]*=", there.read_text(), re.M):
+            wrong.append(f"{words} is not in {there.name}")
+    return wrong
+
+
 def anchors(path: Path) -> set[str]:
     """The anchors that headings get where pages are shown (GitHub's way)."""
     found: set[str] = set()

@@ -129,3 +129,9 @@ def test_words_that_there_are_not_are_found(page):
 def test_links_that_lead_nowhere_are_found(page):
     made = page("# One thing\n[a](#one-thing) [b](#other) [c](page.md#one-thing) [d](none.md) [e](https://a.test/b)\n")
     assert [names.broken(made, target) is None for target in names.links(made)] == [True, False, True, False]
+
+
+def test_names_of_code_that_a_file_does_not_have_are_found(page, tmp_path):
+    (tmp_path / "a.py").write_text("TABLE: dict = {}\nclass Thing:\n    def go(self): ...\n")
+    made = page("[`a.py`](a.py) [`Thing.go`](a.py) [`TABLE`](a.py) [`b.py`](a.py) [`Thing.stop`](a.py)\n")
+    assert names.misnamed(made) == ["b.py is not a.py", "Thing.stop is not in a.py"]
