@@ -11,13 +11,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from reference import cli, environment, operations, routes, settings, states
+from reference import cli, environment, errors, operations, routes, settings, states
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/cli.md": cli.page,
     "docs/reference/settings.md": settings.page,
     "docs/reference/operations.md": operations.page,
+    "docs/reference/errors.md": errors.page,
     "docs/reference/job-environment.md": environment.page,
     "docs/reference/routes.md": routes.page,
     "docs/internals/states.md": states.page,

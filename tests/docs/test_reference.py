@@ -56,3 +56,12 @@ def test_remarks_speak_of_members_that_there_are():
 
     known = {f"{operation}.{'.'.join(path)}" for operation in trials.TRIALS for path in trials.members(operation)}
     assert set(operations.REMARKS) | set(trials.SAMPLES) <= known
+
+
+def test_errors_that_callers_meet_are_on_the_page():
+    from reference import errors
+
+    said = {(each.file, each.message, each.step) for each in errors.all_said()}
+    assert ("admission/retries.py", "RetryAttempts must be between 1 and 10, got {attempts}.", "") in said
+    assert ("admission/environments.py", "ServiceRole is required.", "") in said
+    assert ("api/app.py", "{operation} is not supported yet by Batchyard.", "Supported are: {built}.") in said
