@@ -75,6 +75,8 @@ def unknown_words(page: Page) -> list[str]:
             wrong += [] if made[1] in make_targets() else [f"make {made[1]}"]
     for name in set(re.findall(r"\b(?:BATCHYARD_[A-Z][A-Z_]*[A-Z]|batchyard_[a-z_]*[a-z])\b", page.text)):
         wrong += [] if known_variable(name) else [name]
+    for code in re.findall(r"(?<!`)`([a-z]+(?:_[a-z0-9]+)+)`(?!`)", page.prose):  # settings, members, functions
+        wrong += [] if known_variable(code) else [code]
     return wrong
 
 
@@ -114,7 +116,8 @@ def make_targets() -> frozenset[str]:
 
 @cache
 def known_variable(name: str) -> bool:
-    """Settings of the environment, and whatever stands in the package as it is."""
-    if name in {config.ENV_PREFIX + setting.name.upper() for setting in config.SETTINGS}:
+    """Settings and their variables, and whatever stands in the package as it is."""
+    if name in {each for setting in config.SETTINGS for each in (setting.name, setting.variable)}:
         return True
-    return any(name in path.read_text() for path in PACKAGE.rglob("*.py"))
+    sources = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.sql"), ROOT / "pyproject.toml"]
+    return any(re.search(rf"\b{name}\b", path.read_text()) for path in sources)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -91,6 +92,8 @@ def test_the_readme_s_first_block_is_these_two_commands():
 def test_make_demo_in_a_clean_clone(stranger):
     said = stranger.types("make demo")
     assert "Traceback" not in said
+    picture = re.search(r"^The picture: (.+)$", said, re.M)
+    assert picture and (stranger.clone / picture[1]).stat().st_size > 10_000, said[-3000:]
     assert left_running(stranger.clone) == []
 
 

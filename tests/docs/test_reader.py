@@ -114,6 +114,7 @@ def test_words_that_there_are_not_are_found(page):
         page(
             "`batchyard run --array 3 -- ls --all`, `batchyard runs`, `batchyard jobs --sideways ID`, `make haste`,\n"
             "`make test`, `BATCHYARD_PORT=1`, `BATCHYARD_PORTS`, `batchyard serve` and `batchyard api`\n"
+            "`stop_grace_s`, `stop_grace_ms`\n"
             "```sh\nx=$(batchyard env --nope)\n```\n"
         )
     )
@@ -123,6 +124,7 @@ def test_words_that_there_are_not_are_found(page):
         "batchyard jobs --sideways",
         "batchyard runs",
         "make haste",
+        "stop_grace_ms",
     ]
 
 
