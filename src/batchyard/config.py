@@ -101,6 +101,7 @@ _text = Kind(str, _without_nul)
 _path = Kind(str, _without_nul)  # made absolute; empty stays empty
 _account = Kind(str, _account_number)
 _level = _one_of("debug", "info", "warning", "error")
+_format = _one_of("text", "json")
 _loopback = _one_of("127.0.0.1", "::1", "localhost", what="a loopback address: ")
 _names = Kind(list, _names_of)  # as text: with commas between them
 
@@ -132,6 +133,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("quit_runner", _switch, False, "yes or no", "When the server ends, end its running jobs too"),
     Setting("log_level", _level, "warning", "level", "What the server says on standard error"),
+    Setting("log_format", _format, "text", "format", "How it says it: text, or json (one object a line)"),
 )
 
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
@@ -159,6 +161,7 @@ class Settings:
     disk_reserve_mib: int
     quit_runner: bool
     log_level: str
+    log_format: str
 
     @property
     def data_path(self) -> Path:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from batchyard import loglines
 from batchyard.access.authenticate import SignedRequest, authenticate
 from batchyard.api import batch, extra, logs, sts
 from batchyard.api.context import Call, Context
@@ -21,6 +24,7 @@ from batchyard.wire.shapes import Shape
 
 BODY_MAX = 1 << 20  # bytes
 DISCARD_MAX = 16 << 20  # bytes read of a body that is too large: who is still sending does not see the refusal
+PATH_TOLD = 100  # characters of a path that an access line repeats
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -31,6 +35,7 @@ _OPERATIONS = {"batch": batch.OPERATIONS, "logs": logs.OPERATIONS, "sts": sts.OP
 _SCOPES = {"batch": ("batch",), "logs": ("logs",), "sts": ("sts",), "extra": ("batch", "x")}
 
 log = logging.getLogger(__name__)
+access = logging.getLogger("batchyard.access")  # a line for each request, at level info
 
 
 class _Gone(Exception):
@@ -41,6 +46,14 @@ class _Answer(NamedTuple):
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What is known of a request by the time it is answered: who asked, and for what."""
+
+    operation: str = ""
+    key_id: str = ""
 
 
 def build_app(context: Context) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
@@ -67,9 +80,10 @@ async def _live(receive: Receive, send: Send) -> None:
 
 
 async def _serve(context: Context, scope: Scope, receive: Receive, send: Send) -> None:
-    request_id = context.mint()
+    request_id, seen, began_s = context.mint(), _Seen(), time.perf_counter()
+    loglines.request_id.set(request_id)
     try:
-        answer = await _answer(context, scope, receive, request_id)
+        answer = await _answer(context, scope, receive, request_id, seen)
     except _Gone:
         return
     except Exception as error:
@@ -81,6 +95,18 @@ async def _serve(context: Context, scope: Scope, receive: Receive, send: Send) -
     headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode())]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
+    if access.isEnabledFor(logging.INFO):
+        _tell(scope, seen, answer, time.perf_counter() - began_s)
+
+
+def _tell(scope: Scope, seen: _Seen, answer: _Answer, took_s: float) -> None:
+    """The access line: no query, no header and no body of the request is in it."""
+    path = scope.get("raw_path", b"").decode("latin-1")
+    level = logging.DEBUG if path == extra.HEALTH and answer.status == 200 else logging.INFO
+    fields: dict[str, Any] = {"status": answer.status, "ms": round(took_s * 1000, 2), "bytes": len(answer.body)}
+    if seen.key_id:
+        fields["key"] = seen.key_id
+    access.log(level, "%s", seen.operation or f"{scope['method']} {path[:PATH_TOLD]}", extra=fields)
 
 
 def _protocol(scope: Scope) -> str:
@@ -92,8 +118,8 @@ def _protocol(scope: Scope) -> str:
     return "sts" if form and scope.get("raw_path") == b"/" else "batch"
 
 
-async def _answer(context: Context, scope: Scope, receive: Receive, request_id: str) -> _Answer:
-    """The way of a request. Raises ApiError for what the caller did wrong."""
+async def _answer(context: Context, scope: Scope, receive: Receive, request_id: str, seen: _Seen) -> _Answer:
+    """The way of a request, noting in `seen` whose it is. Raises ApiError for what the caller did wrong."""
     headers = scope["headers"]
     body = await _limited_body(receive, headers)
     now_ms = context.clock.now_ms()
@@ -106,6 +132,7 @@ async def _answer(context: Context, scope: Scope, receive: Receive, request_id: 
     route = router.route(method, raw_path, by_name.get("x-amz-target"), action)
     query = scope.get("query_string", b"").decode("latin-1")
     caller = authenticate(SignedRequest(method, raw_path, query, headers, body), context.directory, context.wall_s())
+    seen.operation, seen.key_id = route.operation, caller.key_id
     _check_scope(caller.service, route.service)
     arns = Arns(context.settings.account, caller.region)
     call = Call(request_id, now_ms, arns, caller.key_id, by_name, body)

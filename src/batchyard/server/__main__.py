@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
-from batchyard import config
+from batchyard import config, loglines
 from batchyard.server.children import run_api, run_engine, run_observe, title
 
 
@@ -13,11 +12,7 @@ def main(role: str, dumped: str, listener: str) -> None:
     """Entry of the children: `role` is engine, api or observe, the others are descriptors (see Supervisor._spawn)."""
     with open(int(dumped), encoding="utf-8") as file:
         settings = config.restore(file.read())
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format=f"%(asctime)s {role} %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    loglines.setup(role, settings.log_level, settings.log_format)
     title(f"batchyard {role}")
     if role == "engine":
         run_engine(settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import signal
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from batchyard.access.keys import Key
     from batchyard.api.context import Context
     from batchyard.observe.follow import Follower
+
+log = logging.getLogger("batchyard.server")
 
 PROVIDER, PRETEND = "local", "pretend"  # names of executors; `pretend` serves many providers
 
@@ -65,7 +68,8 @@ def run_engine(settings: Settings) -> None:
     try:
         engine.run(sys.stdin.fileno())
     except Unavailable as error:  # what was decided last is in no file: serve starts an engine that decides it again
-        sys.exit(f"batchyard engine: {error}")
+        log.error("%s", error)
+        sys.exit(1)
 
 
 def api_context(settings: Settings) -> Context:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from batchyard import loglines
 from batchyard.config import Settings
 from batchyard.server.children import enrol_followers, known_keys, title
 from batchyard.server.supervisor import ServeError, Supervisor
@@ -32,6 +33,7 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> int
     server finds them. Raises ServeError.
     """
     title("batchyard serve")
+    loglines.setup("serve", settings.log_level, settings.log_format)
     data = prepare(settings)
     lock = _lock(data)
     listener = _listen(settings)

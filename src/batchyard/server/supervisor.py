@@ -185,9 +185,10 @@ class Supervisor:
         keep = ("PATH", "LANG", "PYTHONPATH")
         data, hours = str(self._settings.data_path), str(self._settings.work_keep_hours)
         hide = ["--hide", os.path.abspath(self._settings.access_key_file)] if self._settings.access_key_file else []
+        said = ["--log-level", self._settings.log_level, "--log-format", self._settings.log_format]
         command = [sys.executable, "-P", "-m", "batchyard.executors.runner", "--data", data]
         return subprocess.Popen(
-            [*command, "--work-keep-hours", hours, *hide],
+            [*command, "--work-keep-hours", hours, *hide, *said],
             stdin=subprocess.DEVNULL,
             env={name: os.environ[name] for name in keep if name in os.environ},
             start_new_session=True,

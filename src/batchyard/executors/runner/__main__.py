@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import logging
 import os
 import resource
 import signal
@@ -15,25 +16,28 @@ import time
 
 from setproctitle import setproctitle
 
-from batchyard.executors.runner import about, memory, sandbox, slot
+from batchyard import loglines
+from batchyard.executors.runner import about, memory, own_log, sandbox, slot
 from batchyard.executors.runner.parent import Runner
 
+log = logging.getLogger("batchyard.runner")
+
 LOCK_WAIT_S = 0.5  # a child that a killed runner was just forking holds the lock for a moment
-LOG_KEPT_BYTES = 1 << 20
 
 
 def main() -> int:
     arguments = _arguments()
+    loglines.setup("runner", arguments.log_level, arguments.log_format)
     data = os.path.realpath(arguments.data)
     for name in ("logs", "work", "runner", "runner/slots", "runner/exits"):
         os.makedirs(os.path.join(data, name), mode=0o700, exist_ok=True)
     os.umask(0o077)
     lock = _lock(data)
     if lock is None:
-        print(f"batchyard runner: another runner holds {data}/runner/lock; nothing to do", file=sys.stderr)
+        log.info("another runner holds %s/runner/lock: nothing to do", data)
         return 0
     setproctitle(f"batchyard runner {data}")
-    _keep_own_log(data)
+    own_log.open_in(os.path.join(data, "runner"))
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sandbox.adopt_orphans()
@@ -49,6 +53,7 @@ def main() -> int:
     if place.isolation == sandbox.SESSION and os.geteuid() == 0:
         _close_to_others(data)
     about.write(place, weaker)
+    log.info("started", extra={"isolation": place.isolation, "memory_groups": place.groups, "weaker": weaker})
     Runner(place, weaker, arguments.work_keep_hours).run()
     return 0
 
@@ -58,6 +63,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", required=True, help="data directory")
     parser.add_argument("--hide", action="append", default=[], help="a path that jobs must not see; may be repeated")
     parser.add_argument("--work-keep-hours", type=float, default=24, help="how long working directories are kept")
+    parser.add_argument("--log-level", default="warning", help="what goes to runner.log")
+    parser.add_argument("--log-format", choices=loglines.FORMATS, default=loglines.TEXT)
     parser.add_argument("--isolation", choices=sandbox.KINDS, help="instead of the best that works here")
     return parser.parse_args()
 
@@ -75,19 +82,6 @@ def _lock(data: str) -> int | None:
                 os.close(lock)
                 return None
             time.sleep(0.02)
-
-
-def _keep_own_log(data: str) -> None:
-    """We outlive whoever reads the server's standard error: what runner and slots say goes to a file."""
-    path = os.path.join(data, "runner", "runner.log")
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    if os.fstat(file).st_size > LOG_KEPT_BYTES:
-        os.ftruncate(file, 0)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((nothing, 0), (file, 1), (file, 2)):
-        os.dup2(source, target)
-    os.close(file)
-    os.close(nothing)
 
 
 def _trial(place: slot.Place) -> list[str]:

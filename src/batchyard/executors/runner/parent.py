@@ -7,6 +7,7 @@ finds the living slots by their sockets and everything else there.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import pwd
 import select
@@ -17,9 +18,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
-from batchyard.executors.runner import memory, sandbox, slot
+from batchyard.executors.runner import memory, own_log, sandbox, slot
 from batchyard.executors.runner.sweep import SWEEP_S, sweep_records, sweep_work
 from batchyard.executors.runner.wire import SOCKET, VERSION, Lines, connect, listen
+
+log = logging.getLogger("batchyard.runner")
 
 LINGER_S = 10.0  # without a server and without a job, the runner leaves after this
 IDLE_S = 60.0  # an idle slot is let go after this
@@ -55,7 +58,7 @@ class Runner:
         self._swept_s = -SWEEP_S
         hello = {"op": "hello", "version": VERSION, "isolation": place.isolation, "weaker": weaker}
         self._hello = _line(hello | {"memory_groups": place.groups is not None})
-        runner = os.path.join(place.data, "runner")
+        runner = self._log_in = os.path.join(place.data, "runner")
         self._runner = os.open(runner, os.O_RDONLY | os.O_DIRECTORY)
         self._slots = os.open(os.path.join(runner, "slots"), os.O_RDONLY | os.O_DIRECTORY)
         self._exits = os.open(os.path.join(runner, "exits"), os.O_RDONLY | os.O_DIRECTORY)
@@ -76,6 +79,7 @@ class Runner:
         """Until nobody needs us."""
         self._attempts = dict.fromkeys(name for name in os.listdir(self._exits) if not name.startswith("."))
         self._adopt()
+        log.info("ready", extra={"adopted": len(self._seats), "known": len(self._attempts)})
         if self._place.groups:
             memory.remove_stale(self._place.groups, set(self._seats))
         self._listener = listen(self._runner, SOCKET, 16)
@@ -128,6 +132,7 @@ class Runner:
             seat.attempt = ""  # not idle, not running anything: leaving
             seat.lines.send(b'{"op":"quit"}')
             seat.lines.flush()
+        own_log.shorten(self._log_in)
         if time.monotonic() - self._swept_s > SWEEP_S:
             self._swept_s = time.monotonic()
             sweep_work(self._place.data, time.time() - self._keep_s, self._attempts)
@@ -187,6 +192,7 @@ class Runner:
             except OSError as error:
                 self._refuse(attempt, f"no process can be made to hold it: {error.strerror}")
                 return
+        log.debug("given", extra={"attempt": attempt, "slot": seat.name})
         self._attempts[attempt] = seat
         seat.attempt, seat.order, seat.started, seat.tries = attempt, line, None, tries
         seat.lines.send(line)
@@ -194,6 +200,7 @@ class Runner:
 
     def _refuse(self, attempt: str, message: str) -> None:
         """Record an attempt that no slot was asked to run as one that failed to start."""
+        log.warning("refused: %s", message, extra={"attempt": attempt})
         now_ms = time.time_ns() // 1_000_000
         record = {"op": "ended", "version": VERSION, "attempt": attempt, "pid": 0, "started_ms": None}
         record |= {"stopped_ms": now_ms, "exit_code": None, "signal": None, "oom": False, "timed_out": False}
@@ -352,6 +359,7 @@ class Runner:
         attempt = seat.attempt
         if not attempt:
             return
+        log.warning("a slot ended with its job", extra={"attempt": attempt, "slot": seat.name})
         self._attempts[attempt] = None
         if not self._is_claimed(attempt):
             del self._attempts[attempt]

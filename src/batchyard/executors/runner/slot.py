@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
 import resource
 import select
@@ -13,10 +14,13 @@ from typing import NamedTuple, NoReturn
 
 from setproctitle import setproctitle
 
+from batchyard import loglines
 from batchyard.executors.runner import memory, sandbox
 from batchyard.executors.runner.desk import Desk
 from batchyard.executors.runner.job import Claimed, Job, Room, boot_s
 from batchyard.executors.runner.wire import Lines
+
+log = logging.getLogger("batchyard.slot")
 
 TICK_MS = 100
 RECORD_RETRY_MS = 1000
@@ -40,6 +44,7 @@ class Place(NamedTuple):
 def begin(name: str, listener: socket.socket, place: Place, identity: sandbox.Identity) -> NoReturn:
     """In a child forked by the runner: become a slot and serve until it is over; never returns."""
     try:
+        loglines.rename("slot")
         gc.freeze()  # the runner's objects name descriptors that are no longer theirs: they must never be closed
         os.dup2(listener.fileno(), _LISTENER, inheritable=False)
         os.closerange(_LISTENER + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
@@ -55,7 +60,7 @@ def begin(name: str, listener: socket.socket, place: Place, identity: sandbox.Id
         setproctitle(f"batchyard slot {place.data}")
         Slot(furnished_room(name, place, identity, group)).serve()
     except BaseException as error:
-        os.write(2, f"batchyard slot {name}: {type(error).__name__}: {error}\n".encode())
+        log.error("slot %s ended: %s: %s", name, type(error).__name__, error)
         os._exit(1)
     os._exit(0)
 
