@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": {"scheduler", "model", "ports", "config"},
     "api": {"model", "ports", "wire", "access", "admission", "describe", "doctor", "config", "errors", "loglines"},
     "relief": set(),
-    "cli": {"config", "errors", "doctor", "access.sigv4", "access.keys", "wire.shapes"},
+    "cli": {"config", "errors", "loglines", "doctor", "access.sigv4", "access.keys", "wire.shapes"},
     "server": {"*"},
     "__main__": {"cli"},
     "__init__": set(),

@@ -8,7 +8,7 @@ import pytest
 
 from batchyard import config
 from batchyard.cli.serve import greeting, serve
-from batchyard.server import start
+from batchyard.server import failures, start
 
 
 @pytest.fixture
@@ -62,15 +62,20 @@ def test_a_value_that_cannot_be_is_named_with_its_setting(batchyard, served, fla
     assert not served
 
 
-@pytest.mark.parametrize("error", [start.AlreadyServing, start.PortTaken])
+@pytest.mark.parametrize("error", failures.ALL)
 def test_what_keeps_the_server_from_starting_is_said_without_a_traceback(batchyard, monkeypatch, error):
     def refuse(*_):
-        raise error("Somebody else is here. Go elsewhere.")
+        raise error("Somebody else is here.", "Go elsewhere.")
 
     monkeypatch.setattr(start, "serve", refuse)
     result = batchyard("serve")
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "batchyard: Somebody else is here. Go elsewhere.\n"
+    assert (result.exit_code, result.stdout) == (error.exit_code, "")
+    assert result.stderr == "batchyard: Somebody else is here.\n  Go elsewhere.\n"
+
+
+def test_each_failure_has_an_exit_code_of_its_own():
+    codes = [error.exit_code for error in failures.ALL]
+    assert len(set(codes)) == len(codes) and not {0, 2} & set(codes)
 
 
 def test_the_default_data_directory_needs_no_flag(environ):

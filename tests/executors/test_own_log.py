@@ -40,6 +40,12 @@ def test_it_begins_anew_when_it_is_long_and_what_was_there_is_kept_once(tmp_path
 
 
 def test_what_is_not_the_log_is_left_alone(tmp_path):
-    run(tmp_path, f"os.write(2, b'b'); os.rename(directory + '/{FILE}', directory + '/away'); open(directory + '/{FILE}', 'w');"
-        "own_log.shorten(directory)")  # fmt: skip
+    script = f"""
+os.chdir(directory)
+os.write(2, b"b")
+os.rename("{FILE}", "away")
+open("{FILE}", "w").close()
+own_log.shorten(directory)
+"""
+    run(tmp_path, script)
     assert (tmp_path / "away").stat().st_size == KEPT_BYTES + 1

@@ -106,7 +106,8 @@ def _tell(scope: Scope, seen: _Seen, answer: _Answer, took_s: float) -> None:
     fields: dict[str, Any] = {"status": answer.status, "ms": round(took_s * 1000, 2), "bytes": len(answer.body)}
     if seen.key_id:
         fields["key"] = seen.key_id
-    access.log(level, "%s", seen.operation or f"{scope['method']} {path[:PATH_TOLD]}", extra=fields)
+    operation = (seen.operation or f"{scope['method']} {path}")[:PATH_TOLD]
+    access.log(level, "%s", operation, extra=fields)
 
 
 def _protocol(scope: Scope) -> str:

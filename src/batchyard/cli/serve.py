@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import sys
@@ -11,8 +12,10 @@ from typing import Any
 import click
 
 import batchyard
-from batchyard import config
+from batchyard import config, loglines
 from batchyard.cli.client import Problem
+
+log = logging.getLogger("batchyard.serve")
 
 
 def setting_options(command: Callable) -> Callable:
@@ -54,11 +57,22 @@ def serve(config_file: str | None, **flags: Any) -> None:
         hint = config.nearest(name)
         click.echo(f"batchyard: {name} is set and is no setting{f': {hint}' if hint else '.'}", err=True)
     from batchyard.server import start
+    from batchyard.server.failures import ServeError
+
+    as_json = settings.log_format == loglines.JSON
+
+    def ready(url: str) -> None:
+        log.info("answers", extra={"url": url, "data": settings.data})
+        if not as_json:
+            click.echo(greeting(url, settings.data))
 
     try:
-        sys.exit(start.serve(settings, lambda url: click.echo(greeting(url, settings.data))))
-    except start.ServeError as error:
-        raise Problem(str(error)) from None
+        sys.exit(start.serve(settings, ready))
+    except ServeError as error:
+        if as_json:
+            log.critical(error.message, extra={"next": error.next_step, "exit": error.exit_code})
+            sys.exit(error.exit_code)
+        raise Problem(error.message, error.next_step, error.exit_code) from None
 
 
 def greeting(url: str, data: str) -> str:

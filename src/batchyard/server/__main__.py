@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 from batchyard import config, loglines
+from batchyard.executors.process import RunnerMismatch
 from batchyard.server.children import run_api, run_engine, run_observe, title
+from batchyard.server.failures import ServeError, explained
 
 
 def main(role: str, dumped: str, listener: str) -> None:
@@ -14,12 +17,17 @@ def main(role: str, dumped: str, listener: str) -> None:
         settings = config.restore(file.read())
     loglines.setup(role, settings.log_level, settings.log_format)
     title(f"batchyard {role}")
-    if role == "engine":
-        run_engine(settings)
-    elif role == "observe":
-        run_observe(settings)
-    else:
-        run_api(settings, int(listener))
+    try:
+        with explained(settings.data_path):
+            if role == "engine":
+                run_engine(settings)
+            elif role == "observe":
+                run_observe(settings)
+            else:
+                run_api(settings, int(listener))
+    except (ServeError, RunnerMismatch) as error:
+        logging.getLogger("batchyard.server").error("%s", error, exc_info=logging.root.isEnabledFor(logging.DEBUG))
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -12,18 +12,12 @@ from pathlib import Path
 from batchyard import loglines
 from batchyard.config import Settings
 from batchyard.server.children import enrol_followers, known_keys, title
-from batchyard.server.supervisor import ServeError, Supervisor
+from batchyard.server.failures import AlreadyServing, PortTaken, explained
+from batchyard.server.notify import Notifier
+from batchyard.server.supervisor import Supervisor
 from batchyard.store import sqlite
 
 LOCK_WAIT_S = 10.0  # children of a serve that was killed end within this
-
-
-class AlreadyServing(ServeError):
-    """Another server holds the data directory."""
-
-
-class PortTaken(ServeError):
-    """Something else listens on the port."""
 
 
 def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> int:
@@ -34,21 +28,28 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> int
     """
     title("batchyard serve")
     loglines.setup("serve", settings.log_level, settings.log_format)
-    data = prepare(settings)
-    lock = _lock(data)
-    listener = _listen(settings)
-    url = f"http://{settings.host}:{listener.getsockname()[1]}"
-    try:
+    notifier = Notifier()
+    data = settings.data_path
+    with explained(data):
+        prepare(settings)
+        lock = _lock(data)
+        listener = _listen(settings)
+        url = f"http://{_in_url(settings.host)}:{listener.getsockname()[1]}"
         sqlite.migrate(data)
-    except sqlite.StoreError as error:
-        raise ServeError(str(error)) from None
-    enrol_followers(settings)
-    known_keys(settings)  # made, or refused, before anything starts
-    _publish(data / "endpoint", url)
+        enrol_followers(settings)
+        known_keys(settings)  # made, or refused, before anything starts
+        _publish(data / "endpoint", url)
     supervisor = Supervisor(settings, lock, listener)
+
+    def answering() -> None:
+        notifier.tell("READY=1", f"STATUS=Answers at {url}")
+        if ready:
+            ready(url)
+
     try:
-        supervisor.run(lambda: ready(url) if ready else None)
+        supervisor.run(answering)
     finally:
+        notifier.tell("STOPPING=1")
         supervisor.stop()
         (data / "endpoint").unlink(missing_ok=True)
         listener.close()
@@ -57,17 +58,16 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> int
 
 
 def prepare(settings: Settings) -> Path:
-    """Make the data directory and what lies in it, closed to others. Returns its path."""
+    """Make the data directory and what lies in it, closed to others. Returns its path. Raises OSError."""
     data = settings.data_path
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in ("logs", "work", "runner", "runner/slots", "runner/exits"):
-            (data / name).mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise ServeError(
-            f"The data directory {data} cannot be made: {error.strerror}. Choose another with --data."
-        ) from None
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in ("logs", "work", "runner", "runner/slots", "runner/exits"):
+        (data / name).mkdir(mode=0o700, exist_ok=True)
     return data
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _lock(data: Path) -> int:
@@ -83,8 +83,8 @@ def _lock(data: Path) -> int:
             if time.monotonic() > deadline or _alive(holder):
                 os.close(lock)
                 raise AlreadyServing(
-                    f"Another server (process {holder or 'unknown'}) uses the data directory {data}. "
-                    "Stop it, or start this one with another --data."
+                    f"Another server (process {holder or 'unknown'}) uses the data directory {data}.",
+                    "Stop it, or start this one with another --data.",
                 ) from None
             time.sleep(0.05)
     os.ftruncate(lock, 0)
@@ -109,8 +109,8 @@ def _listen(settings: Settings) -> socket.socket:
     except OSError as error:
         listener.close()
         raise PortTaken(
-            f"Port {settings.port} on {host} cannot be used: {error.strerror}. "
-            "Choose another with --port, or --port 0 for any free one."
+            f"Port {settings.port} on {host} cannot be used: {error.strerror}.",
+            "Choose another with --port, or --port 0 for any free one.",
         ) from None
     listener.listen(1024)
     return listener

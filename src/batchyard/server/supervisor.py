@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from batchyard.config import Settings
+from batchyard.server.failures import ServeError
 
 log = logging.getLogger("batchyard.serve")
 
@@ -29,10 +30,6 @@ TICK_S = 0.2
 STOP_WAIT_S = 5.0
 RESTART_WAIT_S = (0.0, 0.1, 0.5, 2.0, 5.0)  # after so many early ends in a row
 STAYS_UP_S = 10.0
-
-
-class ServeError(Exception):
-    """The server cannot start; the message says why and what to do."""
 
 
 class Child:
@@ -114,7 +111,7 @@ class Supervisor:
                 ready()
             if not told and time.monotonic() > deadline:
                 raise ServeError(
-                    f"The api did not answer within {READY_WAIT_S:.0f} s; run with --log-level debug to see why."
+                    f"The api did not answer within {READY_WAIT_S:.0f} s.", "Run with --log-level debug to see why."
                 )
             select.select([self._wake], [], [], TICK_S if told else 0.01)
             self._drain()

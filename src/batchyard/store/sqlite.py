@@ -20,6 +20,24 @@ class StoreError(Exception):
     """The files are not what they must be; the message says which, and what to do next."""
 
 
+class BrokenFile(StoreError):
+    """SQLite cannot use it; its error is the cause."""
+
+    def __init__(self, path: Path, error: sqlite3.Error):
+        super().__init__(f"{path} cannot be used: {error}.")
+        self.path = path
+        self.error = error
+
+
+class NewerFile(StoreError):
+    """A newer Batchyard wrote it."""
+
+    def __init__(self, message: str, next_step: str):
+        super().__init__(f"{message} {next_step}")
+        self.message = message
+        self.next_step = next_step
+
+
 def path_of(data_path: Path | str, which: str) -> Path:
     """Where `requests`, `state` or `observe` lies."""
     return Path(data_path) / f"{which}.db"
@@ -28,7 +46,7 @@ def path_of(data_path: Path | str, which: str) -> Path:
 def migrate(data_path: Path | str) -> None:
     """Create the files, or bring older ones to this version's schema; whoever holds the data directory's lock may.
 
-    Raises StoreError for a file written by a newer Batchyard.
+    Raises NewerFile for a file written by a newer Batchyard, BrokenFile for one that is none or cannot be written.
     """
     for which in VERSION:
         path = path_of(data_path, which)
@@ -37,6 +55,9 @@ def migrate(data_path: Path | str) -> None:
         try:
             db.execute("PRAGMA journal_mode = WAL")
             _upgrade(db, which, path)
+            db.execute("SELECT * FROM meta").fetchall()
+        except sqlite3.Error as error:
+            raise BrokenFile(path, error) from error
         finally:
             db.close()
 
@@ -44,9 +65,9 @@ def migrate(data_path: Path | str) -> None:
 def _upgrade(db: sqlite3.Connection, which: str, path: Path) -> None:
     version = _version(db)
     if version > VERSION[which]:
-        raise StoreError(
-            f"{path} has schema version {version}, this Batchyard knows up to {VERSION[which]}: "
-            "start the newer Batchyard that wrote it, or use another data directory."
+        raise NewerFile(
+            f"{path} has schema version {version}, this Batchyard knows up to {VERSION[which]}.",
+            "Start the newer Batchyard that wrote it, or use another data directory.",
         )
     while version < VERSION[which]:
         script = text(f"{which}.sql") if version == 0 else text(f"migrations/{which}-{version + 1}.sql")
