@@ -12,7 +12,7 @@ REQUESTS = "requests"
 STATE = "state"
 OBSERVE = "observe"
 VERSION = {REQUESTS: 3, STATE: 3, OBSERVE: 1}  # a higher number needs sql/migrations/<file>-<number>.sql
-_FIRST_TABLE = {REQUESTS: "meta", STATE: "meta", OBSERVE: "cursors"}  # small, and there since version 1
+_FIRST_TABLE = {REQUESTS: "meta", STATE: "meta", OBSERVE: "followers"}  # small, and there since version 1
 
 _BUSY_S = 5.0
 
@@ -56,7 +56,7 @@ def migrate(data_path: Path | str) -> None:
         try:
             db.execute("PRAGMA journal_mode = WAL")
             _upgrade(db, which, path)
-            db.execute(f"SELECT * FROM {_FIRST_TABLE[which]}").fetchall()  # it is one of ours, and can be read
+            db.execute(f"SELECT 1 FROM {_FIRST_TABLE[which]} LIMIT 1").fetchall()  # it is one of ours, and can be read
         except sqlite3.Error as error:
             raise BrokenFile(path, error) from error
         finally:
