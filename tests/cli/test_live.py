@@ -116,7 +116,7 @@ def test_the_exports_make_an_unmodified_client_work(live):
 
 def test_a_second_server_on_the_same_data_is_refused_in_words(live):
     done = live.type("serve", "--port", "0")
-    assert done.returncode == 1
+    assert done.returncode == 10
     assert str(live.site.data) in done.stderr
     assert "Traceback" not in done.stderr
 
