@@ -124,7 +124,7 @@ def test_a_second_server_on_the_same_data_is_refused_in_words(live):
 def test_a_taken_port_is_refused_in_words(live, tmp_path):
     port = live.site.url.rpartition(":")[2]
     done = live.type("serve", "--data", str(tmp_path / "other"), "--port", port)
-    assert done.returncode == 1
+    assert done.returncode == 11
     assert port in done.stderr
     assert "Traceback" not in done.stderr
 

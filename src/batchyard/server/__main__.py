@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 from batchyard import config, loglines
 from batchyard.executors.process import RunnerMismatch
 from batchyard.server.children import run_api, run_engine, run_observe, title
 from batchyard.server.failures import ServeError, explained
+
+log = logging.getLogger("batchyard.server")
 
 
 def main(role: str, dumped: str, listener: str) -> None:
@@ -17,6 +20,7 @@ def main(role: str, dumped: str, listener: str) -> None:
         settings = config.restore(file.read())
     loglines.setup(role, settings.log_level, settings.log_format)
     title(f"batchyard {role}")
+    log.info("started", extra={"pid": os.getpid()})
     try:
         with explained(settings.data_path):
             if role == "engine":
@@ -26,7 +30,7 @@ def main(role: str, dumped: str, listener: str) -> None:
             else:
                 run_api(settings, int(listener))
     except (ServeError, RunnerMismatch) as error:
-        logging.getLogger("batchyard.server").error("%s", error, exc_info=logging.root.isEnabledFor(logging.DEBUG))
+        log.error("%s", error, exc_info=logging.root.isEnabledFor(logging.DEBUG))
         sys.exit(1)
 
 
