@@ -14,6 +14,7 @@ import pytest
 from tests.docs import names
 from tests.docs.pages import DOCS, ROOT, Page, all_pages
 from tests.docs.reader import Reader
+from tests.test_tidy import MAY_ALSO, MAY_IMPORT, PACKAGE
 
 PAGES = all_pages()
 LINE = 130  # characters; 120 is the aim
@@ -94,3 +95,17 @@ def test_lines_fit():
         if len(line) > LINE and not re.search(r"https?://|^\|", line)
     ]
     assert long == []
+
+
+def test_the_table_of_rooms_in_architecture_is_the_one_that_is_checked():
+    """Names alone: the words beside them are for people."""
+    rows = re.findall(r"^\| (`.+?) \| .+ \| (.+) \|$", (ROOT / "ARCHITECTURE.md").read_text(), re.M)
+    said = {frozenset(re.findall(r"`(\w+)`", rooms)): set(re.findall(r"`([\w.]+)`", may)) for rooms, may in rows}
+    there = {path.stem for path in PACKAGE.iterdir() if path.is_dir() or path.suffix == ".py"}
+    assert frozenset().union(*said) == there - {"__init__", "__main__", "__pycache__"}
+    exceptions = {name for also in MAY_ALSO.values() for name in also}
+    exceptions |= {name.partition(".")[0] for name in exceptions} | {path[4:-3] for path in MAY_ALSO}
+    for rooms, may in said.items():
+        allowed = set().union(*(MAY_IMPORT[room] for room in rooms)) - rooms - {"*"}
+        allowed -= {name for name in allowed if name.startswith("access.")}  # the table says: signing
+        assert may - exceptions == allowed - exceptions, f"ARCHITECTURE.md says something else of {sorted(rooms)}"
