@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import click
 
 from batchyard.cli import main, run
+from batchyard.server import failures
 from reference import text
 
 WIDTH = 100
@@ -15,6 +16,11 @@ EXIT_CODES = (
     ("0", "It did what it was asked. `batchyard run`: the job SUCCEEDED."),
     ("1", "It did not, and says why and what to do next. `batchyard run --array`: a child FAILED."),
     ("2", "The command line, or a setting, is not right."),
+    *(
+        (str(kind.exit_code), f"`batchyard serve` only: {(kind.__doc__ or '').strip()}")
+        for kind in failures.ALL
+        if kind.exit_code != 1
+    ),
     (
         f"{run.OWN_FAILURE}",
         "`batchyard run` only: Batchyard itself failed, or the job has no exit code of its own (as with `docker run`).",
