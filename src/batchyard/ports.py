@@ -130,6 +130,28 @@ class Standing(NamedTuple):
     counted_ms: int = 0  # when they were counted
 
 
+class NameMatch(NamedTuple):
+    """A name as a filter gives it."""
+
+    text: str
+    whole: bool  # False: any name that begins so
+    revision: int | None = None  # of a definition; None: any
+
+
+class JobFilter(NamedTuple):
+    """Which jobs are wanted: those for which everything holds that is not None; of several names one is enough."""
+
+    names: tuple[NameMatch, ...] | None = None  # of the job, in any case
+    definitions: tuple[NameMatch, ...] | None = None  # of its definition
+    created_after_ms: int | None = None
+    created_before_ms: int | None = None
+
+
+class JobPage(NamedTuple):
+    rows: list[JobRow]
+    rest: int | None  # the number below which to go on; None: there is no more
+
+
 class StreamRow(NamedTuple):
     """Where the log of an attempt is, for the log group's reader."""
 
@@ -179,6 +201,12 @@ class Reader(Protocol):
 
     def list_queue(self, queue: int, status: int, before: int | None, limit: int) -> list[JobRow]:
         """Summaries of the queue's jobs and array parents in `status`, newest first, with seq below `before`."""
+
+    def search_queue(self, queue: int, wanted: JobFilter, before: int | None, limit: int) -> JobPage:
+        """Summaries of the queue's jobs and array parents that are wanted, newest first, with seq below `before`.
+
+        A call looks at so many jobs and no more: a page may be short, even empty, though there is more.
+        """
 
     def list_children(self, seq: int, status: int, after: int, limit: int) -> list[JobRow]:
         """Summaries of the array's children in `status`, by index, with index above `after`."""

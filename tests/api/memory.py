@@ -10,7 +10,18 @@ import msgspec
 from batchyard.errors import ClientError
 from batchyard.model import ids, states
 from batchyard.model.jobs import NewDefinition, NewEnvironment, NewJob, NewQueue, Wish
-from batchyard.ports import AttemptRow, DefinitionRow, EnvironmentRow, JobRow, LogEvent, QueueRow, StreamRow
+from batchyard.ports import (
+    AttemptRow,
+    DefinitionRow,
+    EnvironmentRow,
+    JobFilter,
+    JobPage,
+    JobRow,
+    LogEvent,
+    NameMatch,
+    QueueRow,
+    StreamRow,
+)
 
 
 @dataclass
@@ -23,6 +34,10 @@ class Progress:
     stopped_ms: int | None = None
     stop_kind: int | None = None
     attempts: list[AttemptRow] = field(default_factory=list)
+
+
+def _fits(match: NameMatch, name: str, alike=lambda text: text) -> bool:
+    return name == alike(match.text) if match.whole else name.startswith(alike(match.text))
 
 
 def _last_ending(attempts: list[AttemptRow]) -> tuple[int | None, str | None]:
@@ -166,6 +181,26 @@ class MemoryStore:
         rows = [self._row(seq, ids.WHOLE) for seq in range(JOBS + len(self.new_jobs), JOBS, -1)]
         rows = [row for row in rows if row.queue == queue and row.status == status]
         return [row._replace(body={}) for row in rows if before is None or row.seq < before][:limit]
+
+    def search_queue(self, queue: int, wanted: JobFilter, before: int | None, limit: int) -> JobPage:
+        def matches(row: JobRow) -> bool:
+            _, definition, revision, *_ = self.definition_by_id(row.definition)[1:]
+            return (
+                (wanted.names is None or any(_fits(match, row.name.lower(), str.lower) for match in wanted.names))
+                and (
+                    wanted.definitions is None
+                    or any(
+                        _fits(match, definition) and match.revision in (None, revision) for match in wanted.definitions
+                    )
+                )
+                and (wanted.created_after_ms is None or row.created_ms > wanted.created_after_ms)
+                and (wanted.created_before_ms is None or row.created_ms < wanted.created_before_ms)
+            )
+
+        rows = [self._row(seq, ids.WHOLE) for seq in range(JOBS + len(self.new_jobs), JOBS, -1)]
+        rows = [row for row in rows if row.queue == queue and (before is None or row.seq < before) and matches(row)]
+        page = [row._replace(body={}) for row in rows[:limit]]
+        return JobPage(page, page[-1].seq if len(rows) > limit else None)
 
     def list_children(self, seq: int, status: int, after: int, limit: int) -> list[JobRow]:
         rows = [self._row(seq, index) for index in range(self.new_jobs[seq - JOBS - 1].size)]

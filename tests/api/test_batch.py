@@ -397,7 +397,7 @@ def test_list_children_by_index(furnished):
     assert found == [[0, 1, 3], [4]]
     assert furnished.batch.list_jobs(arrayJobId=f"{array}:1", jobStatus="SUBMITTED")["jobSummaryList"] == []
     (parent,) = furnished.batch.list_jobs(jobQueue="q", jobStatus="SUBMITTED")["jobSummaryList"]
-    assert parent["jobId"] == array and parent["arrayProperties"] == {"size": 5}
+    assert parent["jobId"] == array and parent["arrayProperties"]["size"] == 5
 
 
 def test_list_jobs_wants_one_selector(furnished):
@@ -405,7 +405,6 @@ def test_list_jobs_wants_one_selector(furnished):
     assert "exactly one" in refusal(list_jobs)
     assert "jobQueue and arrayJobId" in refusal(list_jobs, jobQueue="q", arrayJobId="x")
     assert refusal(list_jobs, jobQueue="nope") == "JobQueue nope not found."
-    assert "filters" in refusal(list_jobs, jobQueue="q", filters=[{"name": "JOB_NAME", "values": ["a"]}])
     assert list_jobs(multiNodeJobId="x")["jobSummaryList"] == list_jobs(arrayJobId="x")["jobSummaryList"] == []
     assert "between 1 and 1000" in refusal(list_jobs, jobQueue="q", maxResults=1001)
 

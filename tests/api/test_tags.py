@@ -97,7 +97,7 @@ def test_children_of_arrays_bear_no_tags(batch, furnished):
 def test_an_unknown_resource_is_named(batch, arn):
     for call, more in ((batch.list_tags_for_resource, {}), (batch.tag_resource, {"tags": {"a": "1"}})):
         text = refusal(call, resourceArn=arn, **more)
-        assert text.startswith(f"Resource {arn} does not exist")
+        assert text.startswith(f"resourceArn {arn} does not exist")
 
 
 def test_limits_hold_over_all_calls_together(batch):

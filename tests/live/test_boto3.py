@@ -199,3 +199,29 @@ def test_log_events_have_times_within_the_attempt(site, queue):
     assert stamps == sorted(stamps)
     assert before - 1000 <= stamps[0] <= stamps[-1] <= job["stoppedAt"] + 1000
     assert stamps[-1] - stamps[0] >= 200
+
+
+def test_list_jobs_by_filter(site):
+    queue = site.queue("filtering")
+    site.definition("true", "true")
+    site.definition("truly", "true")
+    jobs = {name: site.submit(queue, definition, name=name) for name, definition in (
+        ("Align-1", "true"), ("align-2", "truly"), ("sort", "truly"),
+    )}  # fmt: skip
+    array = site.submit(queue, "true", name="array", arrayProperties={"size": 3})
+    for job in (*jobs.values(), array):
+        site.finished(job)
+
+    def names(name, value):
+        filters = [{"name": name, "values": [value]}]
+        return [each["jobName"] for each in batch.list_jobs(jobQueue=queue, filters=filters)["jobSummaryList"]]
+
+    batch = site.client("batch")
+    assert names("JOB_NAME", "ALIGN*") == ["align-2", "Align-1"]
+    assert names("JOB_DEFINITION", "truly") == ["sort", "align-2"]
+    assert names("JOB_DEFINITION", "tru*") == ["array", "sort", "align-2", "Align-1"]
+    created = str(site.describe(jobs["align-2"])["createdAt"])
+    assert names("AFTER_CREATED_AT", created) == ["array", "sort"]
+    assert names("BEFORE_CREATED_AT", created) == ["Align-1"]
+    (shown,) = batch.list_jobs(jobQueue=queue, filters=[{"name": "JOB_NAME", "values": ["array"]}])["jobSummaryList"]
+    assert shown["arrayProperties"]["statusSummary"]["SUCCEEDED"] == 3

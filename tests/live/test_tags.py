@@ -25,4 +25,6 @@ def test_tags_are_changed_and_survive_a_restart(fresh_site):
     assert described[0]["tags"] == {"team": "green", "stage": "test"}
     assert aws(site, "batch", "describe-jobs", "--jobs", job)["jobs"][0]["tags"] == {"run": "2"}
     said = refused(site, "batch", "list-tags-for-resource", "--resource-arn", region + "job-queue/none")
-    assert f"(ClientException) when calling the ListTagsForResource operation: Resource {region}job-queue/none" in said
+    assert (
+        f"(ClientException) when calling the ListTagsForResource operation: resourceArn {region}job-queue/none" in said
+    )

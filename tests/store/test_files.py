@@ -76,7 +76,8 @@ def test_a_file_of_a_newer_batchyard_is_refused_unchanged(data, which):
 
 AS_VERSION_1 = {
     REQUESTS: """
-        DROP TABLE tags; DROP INDEX jobs_by_text; DROP INDEX wishes_by_job; ALTER TABLE meta DROP COLUMN last_ms;
+        DROP TABLE tags; DROP INDEX jobs_by_queue;
+        DROP INDEX jobs_by_text; DROP INDEX wishes_by_job; ALTER TABLE meta DROP COLUMN last_ms;
         UPDATE meta SET last_seq = 9;
         INSERT INTO wishes VALUES (9, 8, -1, 2, 'x', 77);""",
     STATE: """

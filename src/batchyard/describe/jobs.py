@@ -71,8 +71,8 @@ def detail(words: Words, standing: Standing) -> JobDetail:
     return shown
 
 
-def summary(words: Words, row: JobRow) -> JobSummary:
-    """One line of a list; `row` may lack its body."""
+def summary(words: Words, row: JobRow, child_counts: Sequence[int] = (), counted_ms: int = 0) -> JobSummary:
+    """One line of a list; `row` may lack its body. An array parent brings how many children are in each state."""
     shown = JobSummary(
         jobArn=words.arns.job(_job_id(row)),
         jobId=_job_id(row),
@@ -87,7 +87,10 @@ def summary(words: Words, row: JobRow) -> JobSummary:
     if row.index != ids.WHOLE:
         shown.arrayProperties = ArrayPropertiesSummary(index=row.index)
     elif row.size:
-        shown.arrayProperties = ArrayPropertiesSummary(size=row.size)
+        summed = _status_summary(child_counts)
+        shown.arrayProperties = ArrayPropertiesSummary(
+            size=row.size, statusSummary=summed, statusSummaryLastUpdatedAt=counted_ms
+        )
     if row.attempts and row.status in states.TERMINAL:
         shown.container = ContainerSummary(**_ending(row))
     return shown
@@ -116,12 +119,16 @@ def _dependency(job_id: str | None, kind: int) -> JobDependency:
 
 
 def _array(standing: Standing) -> ArrayPropertiesDetail:
-    """All seven states are named, with 0 where no child is."""
     return ArrayPropertiesDetail(
         size=standing.row.size,
-        statusSummary=dict(zip(states.NAMES, standing.child_counts, strict=True)),
+        statusSummary=_status_summary(standing.child_counts),
         statusSummaryLastUpdatedAt=standing.counted_ms,
     )
+
+
+def _status_summary(child_counts: Sequence[int]) -> dict[str, int]:
+    """All seven states are named, with 0 where no child is."""
+    return dict(zip(states.NAMES, child_counts, strict=True))
 
 
 def _container(words: Words, row: JobRow, attempts: Sequence[AttemptRow]) -> dict[str, Any]:

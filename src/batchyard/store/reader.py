@@ -16,8 +16,17 @@ from typing import Any, NamedTuple
 
 from batchyard.model import ids
 from batchyard.model.states import FAILED, NAMES, SUBMITTED, SUCCEEDED
-from batchyard.ports import AttemptRow, DefinitionRow, EnvironmentRow, JobRow, QueueRow, StreamRow
-from batchyard.store import columns
+from batchyard.ports import (
+    AttemptRow,
+    DefinitionRow,
+    EnvironmentRow,
+    JobFilter,
+    JobPage,
+    JobRow,
+    QueueRow,
+    StreamRow,
+)
+from batchyard.store import columns, searching
 from batchyard.store.queries import queries
 from batchyard.store.sqlite import REQUESTS, STATE, open_reader
 
@@ -173,6 +182,12 @@ class SqliteReader:
             page += [_job(row, ids.WHOLE, progress[row[0]]) for row in rows]
             before = min(progress)
         return page
+
+    def search_queue(self, queue: int, wanted: JobFilter, before: int | None, limit: int) -> JobPage:
+        with self._snapshot() as (files, _):
+            found = searching.search(files.asked, queue, wanted, before, limit)
+            rows = [_job(row, ids.WHOLE, _progress(files.state, row[0], ids.WHOLE)) for row in found.rows]
+        return JobPage(rows, found.rest)
 
     def list_children(self, seq: int, status: int, after: int, limit: int) -> list[JobRow]:
         with self._snapshot() as (files, held_until):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batchyard.api.batch import compute_environments, job_definitions, job_queues, jobs, submit, tags
+from batchyard.api.batch import compute_environments, job_definitions, job_queues, jobs, list_jobs, submit, tags
 
 OPERATIONS = {
     "CancelJob": jobs.cancel_job,
@@ -12,7 +12,7 @@ OPERATIONS = {
     "DescribeJobDefinitions": job_definitions.describe_job_definitions,
     "DescribeJobQueues": job_queues.describe_job_queues,
     "DescribeJobs": jobs.describe_jobs,
-    "ListJobs": jobs.list_jobs,
+    "ListJobs": list_jobs.list_jobs,
     "ListTagsForResource": tags.list_tags_for_resource,
     "RegisterJobDefinition": job_definitions.register_job_definition,
     "SubmitJob": submit.submit_job,

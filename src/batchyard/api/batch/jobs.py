@@ -1,9 +1,7 @@
-"""DescribeJobs, ListJobs, CancelJob and TerminateJob (reference "SubmitJob" and "CancelJob and TerminateJob")."""
+"""DescribeJobs, CancelJob and TerminateJob (reference "SubmitJob" and "CancelJob and TerminateJob")."""
 
 from __future__ import annotations
 
-from batchyard.api import paging
-from batchyard.api.batch.job_queues import find_queue
 from batchyard.api.context import Call, Context
 from batchyard.describe import jobs as described
 from batchyard.errors import ClientError
@@ -16,16 +14,12 @@ from batchyard.wire.shapes import (
     DescribeJobsRequest,
     DescribeJobsResponse,
     JobDetail,
-    ListJobsRequest,
-    ListJobsResponse,
     TerminateJobRequest,
     TerminateJobResponse,
 )
 
 DESCRIBED_MAX = 100
-LISTED_MAX = 1000
 REASON_MAX = 1024
-_LIST = "ListJobs"
 
 
 async def describe_jobs(context: Context, call: Call, request: DescribeJobsRequest) -> DescribeJobsResponse:
@@ -44,53 +38,14 @@ def detail(context: Context, call: Call, row: JobRow) -> JobDetail:
     attempts = context.reader.attempts(row.seq, row.index) if row.attempts else ()
     standing = Standing(row, attempts, context.tags(row.seq, row.body))
     if row.size and row.index == ids.WHOLE:
-        over = row.status in states.TERMINAL and row.stopped_ms is not None
-        counted_ms = row.stopped_ms if over else call.now_ms
-        standing = standing._replace(child_counts=context.reader.child_counts(row.seq), counted_ms=counted_ms)
+        standing = standing._replace(child_counts=context.reader.child_counts(row.seq), counted_ms=counted(call, row))
     return described.detail(context.words(call), standing)
 
 
-async def list_jobs(context: Context, call: Call, request: ListJobsRequest) -> ListJobsResponse:
-    """Jobs of a queue, newest first, or children of an array by index; RUNNING ones unless told otherwise."""
-    selectors = [name for name in ("jobQueue", "arrayJobId", "multiNodeJobId") if getattr(request, name)]
-    if len(selectors) != 1:
-        given = " and ".join(selectors) or "none"
-        raise ClientError(f"ListJobs takes exactly one of jobQueue, arrayJobId and multiNodeJobId, got {given}.")
-    if request.filters:
-        raise ClientError("Batchyard does not support filters in ListJobs yet.", "List by jobStatus instead.")
-    status = states.NUMBERS[request.jobStatus or "RUNNING"]
-    limit = paging.limit(request.maxResults, LISTED_MAX)
-    if selectors == ["jobQueue"]:
-        return _list_queue(context, call, request, status, limit)
-    if selectors == ["arrayJobId"]:
-        return _list_children(context, call, request, status, limit)
-    return ListJobsResponse(jobSummaryList=[])  # there are no multi-node jobs, so none has nodes
-
-
-def _list_queue(context: Context, call: Call, request: ListJobsRequest, status: int, limit: int) -> ListJobsResponse:
-    queue = find_queue(context, call, request.jobQueue)
-    if queue is None:
-        raise ClientError(f"JobQueue {request.jobQueue} not found.")
-    listing = paging.Listing(context, call, _LIST, "queue", queue.id, status)
-    before = listing.position(request.nextToken, paging.Number)
-    rows = context.reader.list_queue(queue.id, status, before, limit + 1)
-    answer = ListJobsResponse(jobSummaryList=[described.summary(context.words(call), row) for row in rows[:limit]])
-    if len(rows) > limit:
-        answer.nextToken = listing.token(rows[limit - 1].seq)
-    return answer
-
-
-def _list_children(context: Context, call: Call, request: ListJobsRequest, status: int, limit: int) -> ListJobsResponse:
-    parent = find_job(context, call, request.arrayJobId)
-    if parent is None or parent.index != ids.WHOLE or not parent.size:
-        return ListJobsResponse(jobSummaryList=[])
-    listing = paging.Listing(context, call, _LIST, "array", parent.uuid, status)
-    after = listing.position(request.nextToken, paging.Number)
-    rows = context.reader.list_children(parent.seq, status, ids.WHOLE if after is None else after, limit + 1)
-    answer = ListJobsResponse(jobSummaryList=[described.summary(context.words(call), row) for row in rows[:limit]])
-    if len(rows) > limit:
-        answer.nextToken = listing.token(rows[limit - 1].index)
-    return answer
+def counted(call: Call, row: JobRow) -> int:
+    """When the states of an array's children, as they are told now, were counted: with its end they are final."""
+    over = row.status in states.TERMINAL and row.stopped_ms is not None
+    return row.stopped_ms if over else call.now_ms
 
 
 async def cancel_job(context: Context, call: Call, request: CancelJobRequest) -> CancelJobResponse:

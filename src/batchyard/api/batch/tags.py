@@ -67,9 +67,9 @@ def _find(context: Context, call: Call, arn: str) -> Tagged:
     """The resource with this ARN; ClientError if there is none, or it is of a kind that bears no tags."""
     kind, name = call.arns.kind_and_name(arn)
     if kind in _LATER:
-        raise ClientError(f"Resource {arn} does not exist: Batchyard has no {_LATER[kind]} yet.", _TAGGABLE)
+        raise ClientError(f"resourceArn {arn} does not exist: Batchyard has no {_LATER[kind]} yet.", _TAGGABLE)
     if "/quota-share/" in name:
-        raise ClientError(f"Resource {arn} does not exist: Batchyard has no quota shares yet.", _TAGGABLE)
+        raise ClientError(f"resourceArn {arn} does not exist: Batchyard has no quota shares yet.", _TAGGABLE)
     look = _LOOK.get(kind)
     row = look(context, call, arn) if look else None
     if row is None:
@@ -82,7 +82,7 @@ _TAGGABLE = "Compute environments, job queues, job definition revisions and jobs
 
 def _unknown(call: Call, arn: str) -> ClientError:
     return ClientError(
-        f"Resource {arn} does not exist in region {call.region} of account {call.arns.account}.",
+        f"resourceArn {arn} does not exist in region {call.region} of account {call.arns.account}.",
         "Give the ARN as Describe and List calls show it.",
     )
 
@@ -100,7 +100,9 @@ def _queue(context: Context, call: Call, arn: str) -> Tagged | None:
 def _definition(context: Context, call: Call, arn: str) -> Tagged | None:
     named = call.arns.definition_name(arn)
     if named is not None and named.revision is None:
-        raise ClientError(f"Resource {arn} names no revision, and tags are of revisions.", f"Add one, such as {arn}:1.")
+        raise ClientError(
+            f"resourceArn {arn} names no revision, and tags are of revisions.", f"Add one, such as {arn}:1."
+        )
     row: DefinitionRow | None = named and context.reader.definition(call.region, *named)
     return row and Tagged(row.id, row.body)
 
@@ -110,7 +112,7 @@ def _job(context: Context, call: Call, arn: str) -> Tagged | None:
     row = find_job(context, call, arn)
     if row is not None and row.index != ids.WHOLE:
         raise ClientError(
-            f"Resource {arn} is a child of an array job, and children bear no tags.",
+            f"resourceArn {arn} is a child of an array job, and children bear no tags.",
             f"Tag the array: {call.arns.job(row.uuid)}.",
         )
     return row and Tagged(row.seq, row.body)

@@ -87,6 +87,8 @@ CREATE TABLE jobs (
   idempotency BLOB
 ) STRICT;
 CREATE UNIQUE INDEX jobs_by_idempotency ON jobs (idempotency) WHERE idempotency IS NOT NULL;
+-- Rows of equal key lie in order of seq: a queue's jobs are listed, newest first, by range.
+CREATE INDEX jobs_by_queue ON jobs (queue);
 CREATE INDEX jobs_by_text ON jobs (text);  -- tells when the last job with a body is gone
 
 -- Wishes to cancel (kind 1) or terminate (kind 2) a job; idx -1 is the job itself, else a child.

@@ -65,3 +65,34 @@ SELECT size FROM jobs WHERE seq = ?;
 -- name: definition_name
 -- The name of the definition that a job was submitted with.
 SELECT d.name FROM jobs AS j JOIN definitions AS d ON d.id = j.definition WHERE j.seq = ?;
+
+-- name: oldest_seen
+-- The job that lies so many jobs of its queue below a number; none if there are fewer.
+SELECT seq FROM jobs WHERE queue = ? AND seq < ? ORDER BY seq DESC LIMIT 1 OFFSET ?;
+
+-- name: bounds
+-- The lowest and the highest number of a job.
+SELECT (SELECT min(seq) FROM jobs), (SELECT max(seq) FROM jobs);
+
+-- name: created_from
+-- When the first job from a number on was created.
+SELECT seq, created_ms FROM jobs WHERE seq >= ? ORDER BY seq LIMIT 1;
+
+-- name: between
+-- A queue's jobs from one number up to, not including, another, newest first.
+SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, NULL FROM jobs
+WHERE queue = :queue AND seq >= :from AND seq < :before ORDER BY seq DESC LIMIT :limit;
+
+-- name: between_named
+-- Those among them whose name begins with a text, in any case.
+SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, NULL FROM jobs
+WHERE queue = :queue AND seq >= :from AND seq < :before AND substr(name, 1, :length) = :text COLLATE NOCASE
+ORDER BY seq DESC LIMIT :limit;
+
+-- name: between_defined
+-- Those among them whose definition's name begins with a text; a NULL revision: any.
+SELECT j.seq, j.uuid, j.region, j.name, j.queue, j.definition, j.created_ms, j.size, j.upstreams, NULL
+FROM jobs AS j CROSS JOIN definitions AS d ON d.id = j.definition
+WHERE j.queue = :queue AND j.seq >= :from AND j.seq < :before AND substr(d.name, 1, :length) = :text
+  AND (:revision IS NULL OR d.revision = :revision)
+ORDER BY j.seq DESC LIMIT :limit;
