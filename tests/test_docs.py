@@ -109,3 +109,11 @@ def test_the_table_of_rooms_in_architecture_is_the_one_that_is_checked():
         allowed = set().union(*(MAY_IMPORT[room] for room in rooms)) - rooms - {"*"}
         allowed -= {name for name in allowed if name.startswith("access.")}  # the table says: signing
         assert may - exceptions == allowed - exceptions, f"ARCHITECTURE.md says something else of {sorted(rooms)}"
+
+
+def test_every_example_is_run_by_a_page_or_a_test():
+    told = "\n".join(page.text for page in PAGES)
+    told += "\n".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    files = [path for path in (ROOT / "examples").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    folders = {path.relative_to(ROOT).parts[1] for path in files}
+    assert [folder for folder in sorted(folders) if f"examples/{folder}" not in told] == []
