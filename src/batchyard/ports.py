@@ -12,8 +12,19 @@ from typing import Any, NamedTuple, Protocol
 
 from batchyard.model.events import Ending, Event, HeldJob
 from batchyard.model.facts import Fact
-from batchyard.model.jobs import AttemptSpec, NewDefinition, NewEnvironment, NewJob, NewQueue, Wish
+from batchyard.model.jobs import (
+    AttemptSpec,
+    Deletion,
+    EnvironmentChange,
+    NewDefinition,
+    NewEnvironment,
+    NewJob,
+    NewQueue,
+    QueueChange,
+    Wish,
+)
 from batchyard.model.needs import Needs
+from batchyard.model.states import VALID
 
 
 class Clock(Protocol):
@@ -36,6 +47,28 @@ class Intake(Protocol):
 
     async def create_queue(self, queue: NewQueue) -> int:
         """Store it and return its number; ClientError `Object already exists` if the name is taken."""
+
+    async def update_environment(self, change: EnvironmentChange) -> bool:
+        """Store the change; False (and nothing stored) if there is no such environment.
+
+        ClientError if it is being deleted. A call that was stored before is not carried out again, here and in all
+        other methods that take an idempotency key.
+        """
+
+    async def update_queue(self, change: QueueChange) -> bool:
+        """Likewise. ClientError also if one of the named environments is unknown or being deleted."""
+
+    async def delete_environment(self, deletion: Deletion) -> bool:
+        """Store the wish; False if there is no such environment.
+
+        ClientError unless it is DISABLED, no queue names it, and it is not being deleted yet.
+        """
+
+    async def delete_queue(self, deletion: Deletion) -> bool:
+        """Likewise; ClientError unless the queue is DISABLED and not being deleted yet."""
+
+    async def deregister_definition(self, region: str, name: str, revision: int, at_ms: int) -> bool:
+        """Make the revision INACTIVE, which it may be already; False if there is no such revision."""
 
     async def submit(self, job: NewJob) -> str:
         """Store the job and return its UUID: the first job's if `job.idempotency` was seen before.
@@ -61,6 +94,7 @@ class EnvironmentRow(NamedTuple):
     provider: str
     enabled: bool
     body: dict[str, Any]
+    status: str = VALID  # of model/states.py; DELETED ones are found by number only
 
 
 class QueueRow(NamedTuple):
@@ -71,6 +105,7 @@ class QueueRow(NamedTuple):
     enabled: bool
     environments: tuple[int, ...]
     body: dict[str, Any]
+    status: str = VALID
 
 
 class DefinitionRow(NamedTuple):
@@ -165,12 +200,13 @@ class Reader(Protocol):
     """Reads both files, state first; a job absent from state is SUBMITTED. Blocking, each call well under 1 ms
     per row. Never writes."""
 
-    def environment(self, region: str, name: str) -> EnvironmentRow | None: ...
+    def environment(self, region: str, name: str) -> EnvironmentRow | None:
+        """The one that has the name now; one that is being deleted has it until nothing of it lives."""
 
     def environment_by_id(self, number: int) -> EnvironmentRow | None: ...
 
     def environments(self, region: str, after: int, limit: int) -> list[EnvironmentRow]:
-        """In order of creation, those whose number is above `after`."""
+        """In order of creation, those whose number is above `after` and that are not gone."""
 
     def queue(self, region: str, name: str) -> QueueRow | None: ...
 
@@ -224,7 +260,7 @@ class Snapshot(NamedTuple):
     applied_seq: int
     last_ms: int
     providers: dict[str, Needs]
-    configuration: list[Event]  # EnvironmentChanged and QueueChanged, as far as they were applied
+    configuration: list[Event]  # EnvironmentChanged and QueueChanged: the last one applied of each that is not gone
     jobs: list[HeldJob]  # live jobs in order of their numbers
 
 

@@ -37,6 +37,7 @@ class Rows:
     def __init__(self) -> None:
         self.jobs: dict[int, JobRow] = {}
         self.providers: dict = {}
+        self.deleted: set[int] = set()  # queues and environments, by number
         self.applied_seq = 0
         self.last_ms = 0
 
@@ -51,8 +52,23 @@ class Rows:
                 self.applied_seq = fact.seq
             elif isinstance(fact, f.ProviderRecorded):
                 self.providers[fact.provider] = fact.room
+            elif isinstance(fact, f.QueueDeleted):
+                left = [seq for seq, row in self.jobs.items() if row.live and row.submitted.queue == fact.queue]
+                assert not left, f"queue {fact.queue} is gone, its jobs {left} live"
+                self._delete(fact.queue)
+            elif isinstance(fact, f.EnvironmentDeleted):
+                opened = [attempt for row in self.jobs.values() for attempt in row.open.values()]
+                left = [attempt for attempt in opened if attempt.environment == fact.environment]
+                assert not left, f"environment {fact.environment} is gone, in it are {left}"
+                if fact.provider is not None:
+                    del self.providers[fact.provider]
+                self._delete(fact.environment)
             else:
                 self._apply_to_job(self.jobs[fact.job], fact)
+
+    def _delete(self, number: int) -> None:
+        assert number not in self.deleted, f"{number} was deleted twice"
+        self.deleted.add(number)
 
     def _apply_to_job(self, row: JobRow, fact: f.Fact) -> None:
         if isinstance(fact, f.JobMoved):

@@ -33,6 +33,10 @@ from tests.harness.rows import Rows
 EXITED = "Essential container in task exited"
 
 
+def _subject(event: EnvironmentChanged | QueueChanged) -> int:
+    return event.queue if isinstance(event, QueueChanged) else event.environment
+
+
 class Handle(NamedTuple):
     """A job in a story; `job[3]` is its child 3."""
 
@@ -51,7 +55,7 @@ class World:
         self.now_ms = 1_000
         self.seq = 0
         self.events: list = []
-        self.configuration: dict = {}
+        self.changes: list = []  # of environments and queues, in order of their numbers
         self.submitted: dict[int, JobSubmitted] = {}
         self.running: dict[tuple[int, int], int] = {}  # what the executor holds: (job, index) -> attempt number
         self.started: list[Handle] = []  # in the order in which attempts were ordered to start
@@ -65,22 +69,54 @@ class World:
         self.events.append(ProviderSized("local", Needs(vcpus * 1000, memory_mib)))
 
     def environment(self, enabled: bool = True) -> int:
-        return self._configure(lambda seq: EnvironmentChanged(seq, seq, "local", f"i-{seq:017x}", enabled))
+        return self._create(lambda seq: EnvironmentChanged(seq, seq, "local", f"i-{seq:017x}", enabled))
 
     def pretend(self, vcpus: int, memory_mib: int = 16_384) -> int:
         """An environment with a provider of its own."""
         room = Needs(vcpus * 1000, memory_mib)
-        return self._configure(lambda seq: EnvironmentChanged(seq, seq, f"pretend/{seq}", f"i-{seq:017x}", True, room))
+        return self._create(lambda seq: EnvironmentChanged(seq, seq, f"pretend/{seq}", f"i-{seq:017x}", True, room))
 
     def queue(self, *environments: int, priority: int = 1) -> int:
         places = environments or (self.environment(),)
-        return self._configure(lambda seq: QueueChanged(seq, seq, priority, True, places))
+        return self._create(lambda seq: QueueChanged(seq, seq, priority, True, places))
 
-    def _configure(self, make) -> int:
-        event = make(self._number())
-        self.configuration[event.seq] = event
+    def _create(self, make) -> int:
+        return self._change(make(self._number())).seq
+
+    def _change(self, event):
+        self.changes.append(event)
         self.events.append(event)
-        return event.seq
+        return event
+
+    def current(self, number: int):
+        """The latest change of an environment or queue."""
+        return [event for event in self.changes if _subject(event) == number][-1]
+
+    def update(self, number: int, **given) -> None:
+        """Change members of an environment or queue."""
+        current = self.current(number)
+        assert not current.deleting, "the store's guards let nobody change what is to be deleted"
+        self._change(current._replace(seq=self._number(), **given))
+
+    def delete(self, number: int) -> None:
+        """Ask for the end of an environment or queue, under the guards of the store."""
+        current = self.current(number)
+        assert not current.deleting
+        if isinstance(current, EnvironmentChanged):
+            assert not self.queues_on(number), "the store's guards keep an environment that a queue names"
+        self._change(current._replace(seq=self._number(), enabled=False, deleting=True))
+
+    def queues_on(self, environment: int) -> list[int]:
+        """The queues that name the environment and are not gone, as callers can see it."""
+        latest = {_subject(event): event for event in self.changes}
+        return [
+            number
+            for number, event in latest.items()
+            if isinstance(event, QueueChanged) and environment in event.environments and number not in self.rows.deleted
+        ]
+
+    def gone(self, number: int) -> bool:
+        return number in self.rows.deleted
 
     def _number(self) -> int:
         self.seq += 1
@@ -149,6 +185,7 @@ class World:
         self.rows.apply(self.now_ms, decision.facts, self.submitted)
         self.decisions.append(decision)
         for action in decision.actions:
+            assert self.scheduler.provider_of(action.environment), "the engine must know whom to give the order"
             self._act(action)
         invariants.check(self.scheduler.state)
         return decision
@@ -183,8 +220,8 @@ class World:
 
     def restored(self) -> Scheduler:
         """A scheduler built from rows and the configuration that was applied."""
-        applied = [event for number, event in sorted(self.configuration.items()) if number <= self.rows.applied_seq]
-        return self.rows.restored(applied)
+        applied = {_subject(event): event for event in self.changes if event.seq <= self.rows.applied_seq}
+        return self.rows.restored([event for number, event in sorted(applied.items()) if not self.gone(number)])
 
     def finish_everything(self, code: int = 0) -> None:
         """Every attempt that starts exits with `code`, until nothing runs."""

@@ -6,6 +6,8 @@ every turn and compares what both decide. Hypothesis prints the example that fai
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,6 +15,8 @@ from hypothesis import strategies as st
 from batchyard.model import states
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import RetryRule
+from batchyard.scheduler import deletion
+from batchyard.scheduler.lifecycle import QUEUE_DELETED
 from tests.harness.world import Handle, World
 
 RULES = st.sampled_from([(), (RetryRule(False, on_exit_code="2"),), (RetryRule(True, on_exit_code="1"),)])
@@ -25,8 +29,9 @@ class Player:
         self.draw = draw
         self.world = World(vcpus=vcpus, twins=True)
         self.vcpus = vcpus
-        environments = [self.world.environment() for _ in range(2)]
-        self.queues = [self.world.queue(*environments, priority=p) for p in (1, 2)]
+        self.environments = [self.world.environment() for _ in range(2)]
+        self.queues = [self.world.queue(*self.environments, priority=p) for p in (1, 2)]
+        self.deleted: list[int] = []  # queues and environments
         self.jobs: list[Handle] = []
 
     def pick(self, things):
@@ -54,10 +59,35 @@ class Player:
             )
         )
 
+    def change(self) -> None:
+        """Somebody updates, deletes or makes anew a queue or an environment."""
+        world, kind = self.world, self.draw(st.integers(0, 5))
+        if kind == 0:
+            world.update(self.pick(self.environments), enabled=self.draw(st.booleans()))
+        elif kind == 1:
+            order = tuple(self.draw(st.permutations(self.environments)))[: self.draw(st.integers(1, 3))]
+            world.update(self.pick(self.queues), environments=order)
+        elif kind == 2:
+            world.update(self.pick(self.queues), priority=self.draw(st.integers(0, 3)))
+        elif kind == 3:
+            self.delete(self.queues, self.pick(self.queues))
+            self.queues.append(world.queue(self.pick(self.environments), priority=self.draw(st.integers(0, 3))))
+        elif kind == 4:
+            self.environments.append(world.environment(enabled=self.draw(st.booleans())))
+        elif unused := [each for each in self.environments[1:] if not world.queues_on(each)]:
+            self.delete(self.environments, self.pick(unused))
+
+    def delete(self, known: list[int], number: int) -> None:
+        self.world.delete(number)
+        known.remove(number)
+        self.deleted.append(number)
+
     def step(self) -> None:
         world = self.world
-        kind = self.draw(st.integers(0, 11))
-        if kind <= 3 or not self.jobs:
+        kind = self.draw(st.integers(0, 13))
+        if kind >= 12:
+            self.change()
+        elif kind <= 3 or not self.jobs:
             self.submit()
         elif kind <= 7 and world.running:
             job = Handle(*self.pick(sorted(world.running)))
@@ -84,18 +114,28 @@ class Player:
 
 
 def play(data, steps: int) -> None:
+    """Deletion goes in small pieces, so that restarts fall between them."""
+    with patch.object(deletion, "ENDED_PER_TURN", data.draw(st.sampled_from([1, 2, 5, 500]))):
+        _play(data, steps)
+
+
+def _play(data, steps: int) -> None:
     player = Player(data.draw, data.draw(st.integers(1, 4)))
     world = player.world
     for _ in range(steps):
         player.step()
         player.check_capacity()
+    for environment in player.environments:
+        world.update(environment, enabled=True)
     world.finish_everything()
     for job in player.jobs:
         row = world.rows.jobs[job.seq]
         assert row.status[WHOLE] in states.TERMINAL, f"job {job.seq} is {world.state(job)} and nothing runs any more"
         assert not row.open
     assert not world.scheduler.state.jobs
+    assert all(world.gone(number) for number in player.deleted), "what was deleted is there though nothing runs"
     check_dependencies(world)
+    check_deleted(player)
 
 
 def check_dependencies(world: World) -> None:
@@ -106,6 +146,15 @@ def check_dependencies(world: World) -> None:
                 for index in row.attempts:
                     of = index if upstream.kind == 1 else upstream.index
                     assert up.status[of] == states.SUCCEEDED, f"{row.submitted.seq}:{index} ran before {upstream}"
+
+
+def check_deleted(player: Player) -> None:
+    """Only jobs of deleted queues say that their queue was deleted."""
+    world = player.world
+    for row in world.rows.jobs.values():
+        of_deleted = row.submitted.queue in player.deleted
+        for index, reason in row.reason.items():
+            assert of_deleted or reason != QUEUE_DELETED, f"job {row.submitted.seq}:{index} says its queue was deleted"
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)

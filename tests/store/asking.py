@@ -5,7 +5,17 @@ from __future__ import annotations
 import uuid as uuids
 from typing import NamedTuple
 
-from batchyard.model.jobs import NewDefinition, NewEnvironment, NewJob, NewQueue, RetryPolicy, Wish
+from batchyard.model.jobs import (
+    Deletion,
+    EnvironmentChange,
+    NewDefinition,
+    NewEnvironment,
+    NewJob,
+    NewQueue,
+    QueueChange,
+    RetryPolicy,
+    Wish,
+)
 from batchyard.model.needs import Needs
 from batchyard.store.intake import SqliteIntake
 from batchyard.store.reader import SqliteReader
@@ -31,6 +41,18 @@ def environment(name="here", **given):
 def queue(environments, name="q", **given):
     values = {"region": REGION, "name": name, "priority": 10, "enabled": True, "environments": tuple(environments)}
     return NewQueue(**(values | {"body": b'{"priority":10}', "created_ms": 2} | given))
+
+
+def environment_change(name="here", **given):
+    return EnvironmentChange(**({"region": REGION, "name": name, "at_ms": 5, "idempotency": None} | given))
+
+
+def queue_change(name="q", **given):
+    return QueueChange(**({"region": REGION, "name": name, "at_ms": 5, "idempotency": None} | given))
+
+
+def deletion(name, at_ms=6, idempotency=None):
+    return Deletion(REGION, name, at_ms, idempotency)
 
 
 def definition(name="hello", **given):

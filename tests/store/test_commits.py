@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sqlite3
 
 import pytest
 from hypothesis import given, settings
@@ -37,7 +36,7 @@ from batchyard.model.needs import Needs
 from batchyard.model.states import FAILED, PENDING, RUNNABLE, RUNNING, SUCCEEDED, TERMINAL
 from batchyard.store.commits import SqliteCommits
 from batchyard.store.intake import SqliteIntake
-from batchyard.store.sqlite import REQUESTS, StoreError, migrate, path_of
+from batchyard.store.sqlite import StoreError, migrate
 
 from . import asking
 from .asking import furnish, job, wish
@@ -82,22 +81,30 @@ def test_requests_come_as_events_in_order(ask, commits):
         assert commits.requests(after, 2, lambda seq: True) == [event for event in events if event.seq > after][:2]
 
 
-def test_a_changed_queue_comes_again_under_its_new_number(data, ask, commits):
+def test_every_change_of_a_queue_comes_in_its_turn(ask, commits):
+    """A job between two changes is decided with the first of them, and a start knows no change before it is applied."""
+
     async def story(intake, yard):
+        await intake.submit(job(yard))
+        for priority in (20, 30):
+            assert await intake.update_queue(asking.queue_change(priority=priority))
         await intake.submit(job(yard))
         return yard
 
     yard = ask(story)
-    db = sqlite3.connect(path_of(data, REQUESTS))
-    db.execute("UPDATE queues SET seq = 50, priority = 99")
-    db.commit()
-    db.close()
-    assert commits.requests(4, 100, NOBODY) == [QueueChanged(50, yard.queue, 99, True, (yard.environment,))]
-    job_events = commits.requests(3, 1, NOBODY)
-    commits.commit(10, [added(job_events[0]), f.RequestApplied(4)])
-    snapshot = commits.load()
-    assert [event.seq for event in snapshot.configuration] == [1, 4], "the live job's queue must be known"
-    assert max(event.seq for event in snapshot.configuration) <= snapshot.applied_seq
+
+    def changed(seq, priority):
+        return QueueChanged(seq, yard.queue, priority, True, (yard.environment,))
+
+    events = commits.requests(0, 100, NOBODY)
+    assert [type(event) for event in events[2:]] == [JobSubmitted, QueueChanged, QueueChanged, JobSubmitted]
+    assert (events[1], *events[3:5]) == (changed(2, 10), changed(5, 20), changed(6, 30))
+    commits.commit(10, [added(events[2]), f.RequestApplied(4)])
+    assert commits.load().configuration[1:] == [changed(2, 10)]
+    commits.commit(11, [f.RequestApplied(5)])
+    assert commits.load().configuration[1:] == [changed(5, 20)]
+    commits.commit(12, [added(events[5]), f.RequestApplied(7)])
+    assert commits.load().configuration[1:] == [changed(6, 30)]
 
 
 def test_upstreams_that_are_not_held_are_resolved_from_rows(ask, commits):

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from batchyard.model.events import QueueChanged
 from batchyard.model.facts import RequestApplied
+from batchyard.model.needs import Needs
 from batchyard.store import queries as loader
 from batchyard.store.commits import SqliteCommits
 from batchyard.store.queries import queries
+from batchyard.store.reader import SqliteReader
 from batchyard.store.sqlite import (
     REQUESTS,
     STATE,
@@ -74,35 +77,80 @@ def test_a_file_of_a_newer_batchyard_is_refused_unchanged(data, which):
         open_reader(data, which)
 
 
-AS_VERSION_1 = {
-    REQUESTS: """
-        DROP TABLE tags; DROP INDEX jobs_by_queue;
-        DROP INDEX jobs_by_text; DROP INDEX wishes_by_job; ALTER TABLE meta DROP COLUMN last_ms;
-        UPDATE meta SET last_seq = 9;
-        INSERT INTO wishes VALUES (9, 8, -1, 2, 'x', 77);""",
-    STATE: """
+_PLACES = """
+    DROP TABLE {name}; CREATE TABLE {name} (id INTEGER PRIMARY KEY, seq INTEGER NOT NULL UNIQUE, region TEXT NOT NULL,
+    name TEXT NOT NULL, {columns}, created_ms INTEGER NOT NULL, UNIQUE (region, name)) STRICT;"""
+_ENVIRONMENT = (
+    "uuid TEXT NOT NULL, kind TEXT NOT NULL, provider TEXT NOT NULL, enabled INTEGER NOT NULL, body TEXT NOT NULL"
+)
+_QUEUE = "priority INTEGER NOT NULL, enabled INTEGER NOT NULL, environments TEXT NOT NULL, body TEXT NOT NULL"
+
+# (file, version) -> what makes such a file of one that is a version newer.
+OLDER = {
+    (STATE, 3): "DROP TABLE deleted; DROP INDEX journal_stops;",
+    (STATE, 2): "ALTER TABLE journal DROP COLUMN before; DROP TABLE views;",
+    (STATE, 1): """
         DROP INDEX jobs_ended; DROP INDEX journal_by_job; DROP TABLE retiring;
-        ALTER TABLE meta DROP COLUMN checked_seq; ALTER TABLE jobs DROP COLUMN succeeded;
-        ALTER TABLE journal DROP COLUMN before; DROP TABLE views;
-        INSERT INTO jobs (seq, uuid, queue, size, status, changed_ms)
-        VALUES (8, x'00', 2, 2, 6, 5), (9, x'01', 2, 0, 5, 5);
-        INSERT INTO children (job, idx, status) VALUES (8, 0, 5), (8, 1, 6);""",
+        ALTER TABLE meta DROP COLUMN checked_seq; ALTER TABLE jobs DROP COLUMN succeeded;""",
+    (REQUESTS, 4): _PLACES.format(name="environments", columns=_ENVIRONMENT)
+    + _PLACES.format(name="queues", columns=_QUEUE)
+    + """
+        DROP TABLE changes; DROP INDEX definitions_inactive;
+        ALTER TABLE definitions DROP COLUMN inactive_seq; ALTER TABLE definitions DROP COLUMN inactive_ms;""",
+    (REQUESTS, 3): "DROP INDEX jobs_by_queue;",
+    (REQUESTS, 2): "DROP TABLE tags;",
+    (REQUESTS, 1): "DROP INDEX jobs_by_text; DROP INDEX wishes_by_job; ALTER TABLE meta DROP COLUMN last_ms;",
 }
 
 
-def test_files_of_version_1_are_brought_up_to_date(tmp_path):
+def age(data, which, version, more=""):
+    """Make the file one of an older Batchyard, then run `more`."""
+    db = sqlite3.connect(path_of(data, which))
+    for older in range(VERSION[which] - 1, version - 1, -1):
+        db.executescript(OLDER[which, older])
+    db.executescript(f"{more}; PRAGMA user_version = {version};")
+    db.close()
+
+
+@pytest.mark.parametrize(("which", "version"), list(OLDER))
+def test_files_of_every_older_version_are_brought_up_to_date(tmp_path, which, version):
     migrate(tmp_path)
-    wanted = [columns(tmp_path, which) for which in (REQUESTS, STATE)]
-    for which, script in AS_VERSION_1.items():
-        db = sqlite3.connect(path_of(tmp_path, which))
-        db.executescript(script + "PRAGMA user_version = 1;")
-        db.close()
+    wanted = columns(tmp_path, which)
+    age(tmp_path, which, version)
     migrate(tmp_path)
-    assert [columns(tmp_path, which) for which in (REQUESTS, STATE)] == wanted
+    assert columns(tmp_path, which) == wanted
+
+
+def test_files_of_version_1_keep_their_times_and_outcomes(tmp_path):
+    migrate(tmp_path)
+    age(tmp_path, REQUESTS, 1, "UPDATE meta SET last_seq = 9; INSERT INTO wishes VALUES (9, 8, -1, 2, 'x', 77)")
+    finished = """
+        INSERT INTO jobs (seq, uuid, queue, size, status, changed_ms)
+        VALUES (8, x'00', 2, 2, 6, 5), (9, x'01', 2, 0, 5, 5);
+        INSERT INTO children (job, idx, status) VALUES (8, 0, 5), (8, 1, 6);"""
+    age(tmp_path, STATE, 1, finished)
+    migrate(tmp_path)
     db = open_reader(tmp_path, STATE)
     assert db.execute("SELECT seq, succeeded FROM jobs").fetchall() == [(8, 1), (9, None)]
     db.close()
     assert last_ms(tmp_path) == 77
+
+
+def test_environments_and_queues_of_version_4_are_told_as_they_are(tmp_path):
+    migrate(tmp_path)
+    age(tmp_path, REQUESTS, 4, """
+        INSERT INTO environments VALUES (1, 1, 'r', 'here', 'u', 'UNMANAGED', 'local', 1, '{}', 5),
+          (2, 2, 'r', 'big', 'v', 'UNMANAGED', 'pretend/v', 0, '{"room":[8000,100,0]}', 6);
+        INSERT INTO queues VALUES (3, 3, 'r', 'q', 7, 1, '[2,1]', '{}', 8);""")  # fmt: skip
+    migrate(tmp_path)
+    commits, reader = SqliteCommits(tmp_path), SqliteReader(tmp_path)
+    here, big, queue = commits.requests(0, 10, {}.__contains__)
+    assert (here.environment, here.provider, here.enabled, here.room) == (1, "local", True, None)
+    assert (big.environment, big.provider, big.enabled, big.room) == (2, "pretend/v", False, Needs(8000, 100, 0))
+    assert queue == QueueChanged(3, 3, 7, True, (2, 1))
+    assert reader.queue("r", "q").environments == (2, 1) and reader.environment("r", "big").id == 2
+    commits.close()
+    reader.close()
 
 
 def columns(data, which):
@@ -218,8 +266,11 @@ def test_the_schemas_travel_with_the_package():
         (REQUESTS, "definitions", "newest_active"),
         (REQUESTS, "definitions", "page"),
         (REQUESTS, "definitions", "page_of_name"),
-        (REQUESTS, "environments", "changed"),
-        (REQUESTS, "queues", "changed"),
+        (REQUESTS, "changes", "after"),
+        (REQUESTS, "changes", "by_idempotency"),
+        (REQUESTS, "environments", "leaving_by_name"),
+        (REQUESTS, "queues", "by_name"),
+        (REQUESTS, "queues", "leaving_to_change"),
     ],
 )
 def test_what_is_asked_often_neither_scans_nor_sorts(data, which, noun, name):

@@ -131,7 +131,7 @@ def test_submission_needs_an_enabled_queue_and_an_active_definition(data, ask):
 
 def test_a_queue_needs_environments_that_exist(ask):
     async def story(intake, yard):
-        await refused("environment number 77 does not exist", intake.create_queue(asking.queue([77], name="new")))
+        await refused("must be created and valid before attaching", intake.create_queue(asking.queue([77], name="new")))
 
     ask(story)
 

@@ -26,14 +26,24 @@ write a state.""",
         text.picture("mermaid", diagram(states.PARENT_MOVES)),
         """The parent of an array waits in PENDING until its last child is final: SUCCEEDED if all children are, else
 FAILED.""",
+        "## A compute environment or job queue",
+        text.picture("mermaid", diagram(states.PLACE_MOVES)),
+        """- VALID: it is there. Whether it is ENABLED is its owner's switch and no state of this kind.
+- DELETING: its deletion was asked for. A queue's jobs are being ended; what runs in an environment goes on to its end.
+- DELETED: nothing of it lives. No call knows it any more and its name is free; old jobs still show its ARN.""",
     )
 
 
-def diagram(moves: Mapping[int, frozenset[int]]) -> str:
-    """A Mermaid state diagram of a table of legal moves, in the order of the states' numbers."""
-    lines = ["stateDiagram-v2", f"    [*] --> {states.NAMES[min(moves)]}"]
-    for before in sorted(moves):
-        lines += [f"    {states.NAMES[before]} --> {states.NAMES[after]}" for after in sorted(moves[before])]
-        if not moves[before]:
-            lines.append(f"    {states.NAMES[before]} --> [*]")
+def diagram(moves: Mapping[int, frozenset[int]] | Mapping[str, frozenset[str]]) -> str:
+    """A Mermaid state diagram of a table of legal moves, in the order of the table."""
+    first, *_ = map(_named, moves)
+    lines = ["stateDiagram-v2", f"    [*] --> {first}"]
+    for before, afterwards in moves.items():
+        lines += [f"    {_named(before)} --> {_named(after)}" for after in sorted(afterwards)]
+        if not afterwards:
+            lines.append(f"    {_named(before)} --> [*]")
     return "\n".join(lines)
+
+
+def _named(state: int | str) -> str:
+    return states.NAMES[state] if isinstance(state, int) else state

@@ -20,7 +20,7 @@ class ProviderSized(NamedTuple):
 
 
 class EnvironmentChanged(NamedTuple):
-    """A compute environment was created or altered; carries its whole new value."""
+    """A compute environment was created, altered or is to be deleted; carries its whole new value."""
 
     seq: int  # number of the request
     environment: int  # number of the environment
@@ -28,16 +28,18 @@ class EnvironmentChanged(NamedTuple):
     instance: str  # the machine as one container instance
     enabled: bool
     room: Needs | None = None  # of a provider that is this environment's own
+    deleting: bool = False  # once true it stays true; no queue names the environment then
 
 
 class QueueChanged(NamedTuple):
-    """A job queue was created or altered; carries its whole new value."""
+    """A job queue was created, altered or is to be deleted; carries its whole new value."""
 
     seq: int
     queue: int
     priority: int
     enabled: bool
     environments: tuple[int, ...]
+    deleting: bool = False  # once true it stays true; no job comes to the queue after that
 
 
 class Upstream(NamedTuple):

@@ -108,6 +108,21 @@ class StopNoted(NamedTuple):
     at_ms: int
 
 
+class QueueDeleted(NamedTuple):
+    """No live job is left in a queue that was to be deleted: it is gone, and its name is free."""
+
+    queue: int
+    at_ms: int
+
+
+class EnvironmentDeleted(NamedTuple):
+    """No attempt is left in an environment that was to be deleted: it is gone, with its provider if it had its own."""
+
+    environment: int
+    provider: str | None
+    at_ms: int
+
+
 Fact = (
     ProviderRecorded
     | RequestApplied
@@ -118,4 +133,6 @@ Fact = (
     | AttemptBegan
     | AttemptClosed
     | StopNoted
+    | QueueDeleted
+    | EnvironmentDeleted
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from batchyard.model.needs import Needs
@@ -63,6 +64,7 @@ class NewEnvironment(NamedTuple):
     enabled: bool
     body: bytes
     created_ms: int
+    idempotency: bytes | None = None  # digest of the call (access key, invocation id, body); None: never deduplicated
 
 
 class NewQueue(NamedTuple):
@@ -75,6 +77,40 @@ class NewQueue(NamedTuple):
     environments: tuple[int, ...]
     body: bytes
     created_ms: int
+    idempotency: bytes | None = None
+
+
+class EnvironmentChange(NamedTuple):
+    """An update of a compute environment; what is None stays. `members` take the place of those of its body."""
+
+    region: str
+    name: str
+    at_ms: int
+    idempotency: bytes | None
+    enabled: bool | None = None
+    members: Mapping[str, Any] = {}
+
+
+class QueueChange(NamedTuple):
+    """An update of a job queue; what is None stays. `members` take the place of those of its body."""
+
+    region: str
+    name: str
+    at_ms: int
+    idempotency: bytes | None
+    priority: int | None = None
+    enabled: bool | None = None
+    environments: tuple[int, ...] | None = None
+    members: Mapping[str, Any] = {}
+
+
+class Deletion(NamedTuple):
+    """A wish to delete a compute environment or a job queue."""
+
+    region: str
+    name: str
+    at_ms: int
+    idempotency: bytes | None
 
 
 class NewJob(NamedTuple):

@@ -34,6 +34,15 @@ PARENT_MOVES: dict[int, frozenset[int]] = {
     FAILED: frozenset(),
 }
 
+# The status of a compute environment or job queue. Nothing has to be provisioned, so a new one is VALID at once; one
+# that is DELETING goes when nothing that lives is left of it, and then it is known no longer.
+VALID, DELETING, DELETED = "VALID", "DELETING", "DELETED"
+PLACE_MOVES: dict[str, frozenset[str]] = {
+    VALID: frozenset({DELETING}),
+    DELETING: frozenset({DELETED}),
+    DELETED: frozenset(),
+}
+
 
 class IllegalMove(Exception):
     """A job was asked to make a move that the tables do not allow: a bug in the scheduler, never a user's fault."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from batchyard.model import states
 from batchyard.model.ids import WHOLE
+from batchyard.model.jobs import TERMINATE
 from batchyard.model.needs import Needs
 from batchyard.scheduler import dependencies
-from batchyard.scheduler.state import Array, Job, State
+from batchyard.scheduler.state import Array, Job, Queue, State
 
 OPEN = (states.STARTING, states.RUNNING)
 
@@ -21,6 +22,7 @@ def check(state: State) -> None:
     for job in state.jobs.values():
         _check_array(job) if isinstance(job, Array) else _check_single(job)
     _check_ledger(state)
+    _check_places(state)
     _check_lines(state)
     _check_work(state)
 
@@ -69,6 +71,48 @@ def _check_ledger(state: State) -> None:
             used[provider] = used[provider].plus(state.needs_of(job))
     for name, provider in state.providers.items():
         _require(provider.used == used[name], f"{name}: ledger says {provider.used}, open attempts hold {used[name]}")
+
+
+def _check_places(state: State) -> None:
+    """Live jobs have their queue, open attempts their environment, and what is to be deleted starts nothing."""
+    opened = dict.fromkeys(state.environments, 0)
+    for job in state.jobs.values():
+        _require(job.queue in state.queues, f"job {job.seq}: its queue {job.queue} is gone")
+        for index, attempt in job.opens():
+            _require(attempt.environment in opened, f"job {job.seq}:{index} runs in an environment that is gone")
+            opened[attempt.environment] += 1
+    for number, environment in state.environments.items():
+        name = f"environment {number}"
+        _require(environment.open == opened[number], f"{name}: {environment.open} open, really {opened[number]}")
+        _require(not (environment.deleting and environment.enabled), f"{name}: to be deleted, yet enabled")
+        _require(not environment.deleting or environment.open > 0, f"{name}: nothing is open, yet it is not gone")
+    for queue in state.queues.values():
+        name = f"queue {queue.number}"
+        for number in queue.environments:
+            named = state.environments.get(number)
+            _require(named is not None and not named.deleting, f"{name} names environment {number}, which goes")
+        _require((queue in state.order) != queue.deleting, f"{name}: it starts jobs exactly if it is not to be deleted")
+        if queue.deleting:
+            _check_leaving(state, queue)
+    leaving = [queue for queue in state.queues.values() if queue.deleting]
+    _require(sorted(state.leaving_queues, key=id) == sorted(leaving, key=id), "queues that leave are not all listed")
+
+
+def _check_leaving(state: State, queue: Queue) -> None:
+    """Each of its live jobs is still to be ended, or holds nothing but attempts that were told to stop."""
+    jobs = {job.seq: job for job in state.jobs.values() if job.queue == queue.number}
+    _require(bool(jobs), f"queue {queue.number}: no job lives, yet it is not gone")
+    if queue.left is None:
+        return
+    known = set(queue.left) | set(queue.ending)
+    _require(set(jobs) <= known, f"queue {queue.number}: jobs {set(jobs) - known} would be forgotten")
+    for seq in set(jobs) - set(queue.left):
+        for index, _ in jobs[seq].opens():
+            stop = jobs[seq].stop_of(index)
+            _require(stop is not None and stop[0] == TERMINATE, f"{seq}:{index}: nobody told it to stop")
+        job = jobs[seq]
+        waits = job.counts[states.PENDING] + job.counts[states.RUNNABLE] if isinstance(job, Array) else not job.open
+        _require(not waits, f"job {seq}: it waits in a queue that goes, and nobody will end it")
 
 
 def _check_lines(state: State) -> None:

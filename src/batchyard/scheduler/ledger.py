@@ -13,11 +13,15 @@ def free(state: State, environment: int) -> Needs:
 
 
 def take(state: State, environment: int, needs: Needs) -> None:
-    provider = state.providers[state.environments[environment].provider]
+    place = state.environments[environment]
+    place.open += 1
+    provider = state.providers[place.provider]
     provider.used = provider.used.plus(needs)
 
 
 def give_back(state: State, environment: int, needs: Needs) -> None:
-    provider = state.providers[state.environments[environment].provider]
+    place = state.environments[environment]
+    place.open -= 1
+    provider = state.providers[place.provider]
     provider.used = provider.used.minus(needs)
     state.unsettled = True

@@ -24,6 +24,7 @@ from batchyard.scheduler.state import Array, Environment, Job, Open, State
 
 DEPENDENCY_FAILED = "Dependent Job failed"
 CHILD_FAILED = "Array Child Job failed"
+QUEUE_DELETED = "JobQueue deleted"
 
 
 def build(state: State, event: JobSubmitted, child_status: int = states.PENDING) -> Job:
@@ -94,6 +95,8 @@ def follow_children(state: State, array: Array, lo: int) -> int:
 def _leave_pending(state: State, job: Job, fate: int) -> None:
     if job.stop is not None:
         _fail(state, job, job.stop[1])  # a cancelled PENDING job fails once its dependencies are complete
+    elif state.queues[job.queue].deleting:
+        _fail(state, job, QUEUE_DELETED)
     elif fate == states.FAILED:
         _fail(state, job, DEPENDENCY_FAILED)
     else:
@@ -108,6 +111,8 @@ def _children_leave_pending(state: State, array: Array, lo: int, hi: int, fate: 
         if array.stop is not None:
             state.facts.append(StopNoted(array.seq, lo, hi, stop[0], stop[1], state.now_ms))
         _fail_children(state, array, lo, hi, stop[1])
+    elif state.queues[array.queue].deleting:
+        _fail_children(state, array, lo, hi, QUEUE_DELETED)
     elif fate == states.FAILED:
         _fail_children(state, array, lo, hi, DEPENDENCY_FAILED)
     else:
@@ -244,11 +249,8 @@ def _stop_array(state: State, array: Array, kind: int, reason: str) -> None:
     state.facts.append(StopNoted(array.seq, WHOLE, WHOLE + 1, kind, reason, state.now_ms))
     if kind == TERMINATE:
         for index in sorted(array.open_children):
-            known = array.stops.get(index)
-            if known is None or known[0] < kind:
-                array.stops[index] = (kind, reason)
-                state.facts.append(StopNoted(array.seq, index, index + 1, kind, reason, state.now_ms))
-                _order_stop(state, array, index)
+            if not _is_terminated(array.stops.get(index)):
+                _terminate_child(state, array, index, reason)
     lo = array.children.find(states.RUNNABLE)
     while lo >= 0:
         hi = lo + 1
@@ -257,6 +259,60 @@ def _stop_array(state: State, array: Array, kind: int, reason: str) -> None:
         state.facts.append(StopNoted(array.seq, lo, hi, kind, reason, state.now_ms))
         _fail_children(state, array, lo, hi, reason)
         lo = array.children.find(states.RUNNABLE, hi)
+
+
+def _terminate_child(state: State, array: Array, index: int, reason: str) -> None:
+    """A child that holds an attempt."""
+    array.stops[index] = (TERMINATE, reason)
+    state.facts.append(StopNoted(array.seq, index, index + 1, TERMINATE, reason, state.now_ms))
+    _order_stop(state, array, index)
+
+
+def bring_to_end(state: State, job: Job, reason: str, bound: int) -> bool:
+    """End a job whose queue is being deleted: what waits, be it PENDING, fails now; what runs is told to stop.
+
+    Who was cancelled or terminated before keeps that reason. Does nothing more when there are `bound` facts; False if
+    then something is left to do.
+    """
+    if not isinstance(job, Array):
+        return _bring_single_to_end(state, job, reason, bound)
+    for index in sorted(job.open_children):
+        if not _is_terminated(job.stops.get(index)):
+            if len(state.facts) >= bound:
+                return False
+            _terminate_child(state, job, index, reason)
+    lo = _first_waiting(job, 0)
+    while lo >= 0:
+        if len(state.facts) >= bound:
+            return False
+        before, stop, hi = job.children[lo], job.stop_of(lo), lo + 1
+        while hi < job.size and job.children[hi] == before and job.stop_of(hi) == stop:
+            hi += 1
+        _fail_children(state, job, lo, hi, stop[1] if stop else reason)
+        lo = _first_waiting(job, hi)
+    return True
+
+
+def _bring_single_to_end(state: State, job: Job, reason: str, bound: int) -> bool:
+    if job.open is not None and _is_terminated(job.stop):
+        return True
+    if len(state.facts) >= bound:
+        return False
+    if job.open is not None:
+        _stop_one(state, job, WHOLE, TERMINATE, reason)
+    else:
+        _fail(state, job, job.stop[1] if job.stop else reason)
+    return True
+
+
+def _is_terminated(stop: tuple[int, str] | None) -> bool:
+    return stop is not None and stop[0] == TERMINATE
+
+
+def _first_waiting(array: Array, lo: int) -> int:
+    """The first child from `lo` on that is PENDING or RUNNABLE, -1 if there is none."""
+    found = [array.children.find(each, lo) for each in (states.PENDING, states.RUNNABLE)]
+    return min((index for index in found if index >= 0), default=-1)
 
 
 def _order_stop(state: State, job: Job, index: int) -> None:
@@ -325,7 +381,13 @@ def _settled(state: State, job: Job, lo: int, hi: int, outcome: int) -> None:
         to = states.FAILED if failed else states.SUCCEEDED
         states.check_parent_move(f"job {job.uuid}", job.status, to)
         before, job.status = job.status, to
-        reason = None if not failed else job.stop[1] if job.stop else CHILD_FAILED
+        reason = _reason_of_failure(state, job) if failed else None
         state.facts.append(JobMoved(job.seq, WHOLE, before, to, state.now_ms, reason))
     dependencies.tell_whole(state, job)
     state.ended[job.seq] = state.jobs.pop(job.seq)
+
+
+def _reason_of_failure(state: State, array: Array) -> str:
+    if array.stop is not None:
+        return array.stop[1]
+    return QUEUE_DELETED if state.queues[array.queue].deleting else CHILD_FAILED

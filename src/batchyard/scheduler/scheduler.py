@@ -30,7 +30,7 @@ from batchyard.model.facts import Fact, ProviderRecorded, RequestApplied
 from batchyard.model.ids import WHOLE, executor_name
 from batchyard.model.jobs import TERMINATE
 from batchyard.model.needs import Needs
-from batchyard.scheduler import dependencies, ledger, lifecycle, ordering, placement
+from batchyard.scheduler import deletion, dependencies, ledger, lifecycle, ordering, placement
 from batchyard.scheduler.state import Array, Environment, Job, Open, Provider, Queue, State
 
 FACTS_PER_TURN = 2000
@@ -65,6 +65,7 @@ class Scheduler:
         """Step every event, settle once, and say what is to be recorded and done."""
         state = self.state
         state.now_ms = max(now_ms, state.now_ms)
+        state.left.clear()
         applied = state.applied_seq
         for event in events:
             self._steps[type(event)](state, event)
@@ -86,8 +87,8 @@ class Scheduler:
         return self.state.applied_seq
 
     def provider_of(self, environment: int) -> str:
-        """The provider that the environment draws on."""
-        return self.state.environments[environment].provider
+        """The provider that the environment draws on; until the next turn also of one that was deleted."""
+        return (self.state.environments.get(environment) or self.state.left[environment]).provider
 
     def restore(
         self,
@@ -116,7 +117,7 @@ class Scheduler:
 
 
 def _settle(state: State) -> bool:
-    """Follow decided dependencies, then place from the heads of the queues; True if the bound was met."""
+    """Follow decided dependencies, place from the heads of the queues, go on deleting; True if more is to do."""
     while state.work and len(state.facts) < FACTS_PER_TURN:
         seq, index = heappop(state.work)
         job = state.jobs.get(seq)
@@ -129,7 +130,8 @@ def _settle(state: State) -> bool:
             lifecycle.follow_children(state, job, index)
     if state.unsettled:
         _place(state)
-    return bool(state.work) or state.unsettled
+    more = deletion.proceed(state) if state.leaving_queues or state.leaving_environments else False
+    return more or bool(state.work) or state.unsettled
 
 
 def _place(state: State) -> None:
@@ -180,9 +182,13 @@ def _environment_changed(state: State, event: EnvironmentChanged) -> None:
 
 
 def _set_environment(state: State, event: EnvironmentChanged) -> None:
-    state.environments[event.environment] = Environment(
-        event.environment, event.provider, event.instance, event.enabled
-    )
+    environment = state.environments.get(event.environment)
+    if environment is None:
+        environment = Environment(event.environment, event.provider, event.instance)
+        state.environments[event.environment] = environment
+    environment.enabled, environment.deleting = event.enabled, event.deleting
+    environment.own = event.room is not None
+    state.leaving_environments = [each for _, each in sorted(state.environments.items()) if each.deleting]
     state.unsettled = True
 
 
@@ -195,9 +201,11 @@ def _set_queue(state: State, event: QueueChanged) -> None:
     """A DISABLED queue takes no submissions, which admission sees to; what it holds still runs."""
     queue = state.queues.get(event.queue)
     if queue is None:
-        queue = state.queues[event.queue] = Queue(event.queue, event.priority, event.environments)
-    queue.priority, queue.environments = event.priority, event.environments
-    state.order = sorted(state.queues.values(), key=lambda each: (-each.priority, each.number))
+        queue = state.queues[event.queue] = Queue(event.queue)
+    queue.priority, queue.environments, queue.deleting = event.priority, event.environments, event.deleting
+    starting = [each for each in state.queues.values() if not each.deleting]
+    state.order = sorted(starting, key=lambda each: (-each.priority, each.number))
+    state.leaving_queues = [each for _, each in sorted(state.queues.items()) if each.deleting]
     state.unsettled = True
 
 

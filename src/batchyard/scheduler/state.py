@@ -139,25 +139,31 @@ class Array(Job):
 class Environment:
     """A compute environment: where it draws its room, and the machine as one container instance."""
 
-    __slots__ = ("number", "provider", "instance", "enabled")
+    __slots__ = ("number", "provider", "instance", "enabled", "own", "deleting", "open")
 
-    def __init__(self, number: int, provider: str, instance: str, enabled: bool):
+    def __init__(self, number: int, provider: str, instance: str):
         self.number = number
         self.provider = provider
         self.instance = instance
-        self.enabled = enabled
+        self.enabled = False
+        self.own = False  # whether no other environment can draw on its provider
+        self.deleting = False  # it goes when nothing is open in it any more
+        self.open = 0  # attempts; an index over live jobs
 
 
 class Queue:
     """A job queue and its line of waiting jobs (see ordering.py)."""
 
-    __slots__ = ("number", "priority", "environments", "line")
+    __slots__ = ("number", "priority", "environments", "line", "deleting", "left", "ending")
 
-    def __init__(self, number: int, priority: int, environments: tuple[int, ...]):
+    def __init__(self, number: int):
         self.number = number
-        self.priority = priority
-        self.environments = environments
+        self.priority = 0
+        self.environments: tuple[int, ...] = ()
         self.line: list[tuple[int, int, int]] = []
+        self.deleting = False  # its jobs are brought to an end, and then it goes (see deleting.py)
+        self.left: list[int] | None = None  # of its jobs those to be ended, the next one last; None: not looked up yet
+        self.ending: list[int] = []  # those whose attempts were told to stop; both are indexes over live jobs
 
 
 class Provider:
@@ -175,8 +181,8 @@ class State:
     """All of it, and the buffers of the turn being decided."""
 
     __slots__ = (
-        "jobs", "ended", "queues", "environments", "providers", "classes", "policies", "work", "order", "unsettled",
-        "applied_seq", "now_ms", "facts", "actions",
+        "jobs", "ended", "queues", "environments", "left", "providers", "classes", "policies", "work", "order",
+        "leaving_queues", "leaving_environments", "unsettled", "applied_seq", "now_ms", "facts", "actions",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -184,11 +190,14 @@ class State:
         self.ended: dict[int, Job] = {}  # became terminal in this turn: rows do not tell of them yet
         self.queues: dict[int, Queue] = {}
         self.environments: dict[int, Environment] = {}
+        self.left: dict[int, Environment] = {}  # deleted in this turn: its orders may still name them
         self.providers: dict[str, Provider] = {}
         self.classes = NeedsClasses()
         self.policies: dict[RetryPolicy, RetryPolicy] = {}
         self.work: list[tuple[int, int]] = []  # heap of PENDING (job, index) whose fate is decided; an index over jobs
-        self.order: list[Queue] = []  # queues by priority; an index over queues
+        self.order: list[Queue] = []  # queues that start jobs, by priority; an index over queues
+        self.leaving_queues: list[Queue] = []  # those that are to be deleted, and
+        self.leaving_environments: list[Environment] = []  # likewise, in order of numbers; indexes
         self.unsettled = False  # something changed since the last settle that may let a job start
         self.applied_seq = 0
         self.now_ms = 0

@@ -168,6 +168,18 @@ def stop_noted(batch: Batch, fact: facts.StopNoted) -> None:
     batch.tell(fact.at_ms, "stop", fact.job, fact.index, fact.hi, None, None, detail, None)
 
 
+def queue_deleted(batch: Batch, fact: facts.QueueDeleted) -> None:
+    batch.add("state", _SQL.add_deleted, (fact.queue, fact.at_ms))
+    batch.tell(fact.at_ms, "deleted", fact.queue, WHOLE, WHOLE + 1, None, None, '{"what":"queue"}', None)
+
+
+def environment_deleted(batch: Batch, fact: facts.EnvironmentDeleted) -> None:
+    batch.add("state", _SQL.add_deleted, (fact.environment, fact.at_ms))
+    if fact.provider is not None:
+        batch.add("state", _SQL.delete_provider, (fact.provider,))
+    batch.tell(fact.at_ms, "deleted", fact.environment, WHOLE, WHOLE + 1, None, None, '{"what":"environment"}', None)
+
+
 def _reason_detail(reason: str | None) -> str | None:
     return None if reason is None else columns.encode({"status_reason": reason})
 
@@ -182,6 +194,8 @@ _APPLY = {
     facts.AttemptBegan: attempt_began,
     facts.AttemptClosed: attempt_closed,
     facts.StopNoted: stop_noted,
+    facts.QueueDeleted: queue_deleted,
+    facts.EnvironmentDeleted: environment_deleted,
 }
 
 

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from batchyard.model import ids
+from batchyard.model.events import EnvironmentChanged, QueueChanged
 from batchyard.model.jobs import RetryPolicy
+from batchyard.model.needs import Needs
 
 decode = msgspec.json.decode
 _encode = msgspec.json.Encoder().encode
@@ -23,6 +25,29 @@ class StoredUpstream(NamedTuple):
     named: str | None
 
 
+class EnvironmentValue(NamedTuple):
+    """What the engine is told of a compute environment; `room` is that of a provider of its own."""
+
+    provider: str
+    uuid: str
+    enabled: int
+    deleting: int
+    room: Needs | None
+
+
+class QueueValue(NamedTuple):
+    """What the engine is told of a job queue."""
+
+    priority: int
+    enabled: int
+    deleting: int
+    environments: tuple[int, ...]
+
+
+ENVIRONMENT, QUEUE = "environment", "queue"
+
+_environment_decoder = msgspec.json.Decoder(EnvironmentValue)
+_queue_decoder = msgspec.json.Decoder(QueueValue)
 _upstreams_decoder = msgspec.json.Decoder(tuple[StoredUpstream, ...])
 _retry_decoder = msgspec.json.Decoder(RetryPolicy)
 _ONCE = RetryPolicy()
@@ -63,3 +88,13 @@ def unpack_retry(text: str | None) -> RetryPolicy:
 
 def unpack_upstreams(text: str | None) -> tuple[StoredUpstream, ...]:
     return () if text is None else _upstreams_decoder.decode(text)
+
+
+def unpack_change(seq: int, subject: int, kind: str, value: str) -> EnvironmentChanged | QueueChanged:
+    """A row of ``changes`` as the engine is told it."""
+    if kind == QUEUE:
+        priority, enabled, deleting, environments = _queue_decoder.decode(value)
+        return QueueChanged(seq, subject, priority, bool(enabled), environments, bool(deleting))
+    provider, uuid, enabled, deleting, room = _environment_decoder.decode(value)
+    instance = ids.machine_instance_id(uuid)
+    return EnvironmentChanged(seq, subject, provider, instance, bool(enabled), room, bool(deleting))

@@ -15,11 +15,9 @@ from typing import Any
 from batchyard.errors import Unavailable
 from batchyard.model import ids
 from batchyard.model.events import (
-    EnvironmentChanged,
     Event,
     HeldJob,
     JobSubmitted,
-    QueueChanged,
     StopRequested,
     Upstream,
 )
@@ -35,7 +33,7 @@ from batchyard.store.room import Disk
 from batchyard.store.sqlite import REQUESTS, STATE, StoreError, open_reader, open_writer
 
 _ENVIRONMENTS = queries("environments")
-_QUEUES = queries("queues")
+_CHANGES = queries("changes")
 _SUBMISSIONS = queries("submissions")
 _WISHES = queries("wishes")
 _STATES = queries("states")
@@ -151,8 +149,7 @@ class SqliteCommits:
         asked.execute("BEGIN")
         try:
             events: list[Event] = [
-                *map(_environment_changed, asked.execute(_ENVIRONMENTS.changed, (after, limit))),
-                *map(_queue_changed, asked.execute(_QUEUES.changed, (after, limit))),
+                *(columns.unpack_change(*row) for row in asked.execute(_CHANGES.after, (after, limit))),
                 *(StopRequested(*row) for row in asked.execute(_WISHES.after, (after, limit))),
                 *map(_job_submitted, asked.execute(_SUBMISSIONS.after, (after, limit))),
             ]
@@ -205,18 +202,10 @@ class SqliteCommits:
         return Snapshot(applied_seq, last_ms, providers, self._configuration(applied_seq), jobs)
 
     def _configuration(self, applied_seq: int) -> list[Event]:
-        """What was applied, by creation: live jobs may name a queue whose latest change is yet to be applied.
-
-        Such a row's value is of after `applied_seq` and will come once more as an event; it must not carry a number
-        above `applied_seq`, or requests between would seem applied.
-        """
-        asked = self._requests
-        created: list[Event] = [
-            *map(_environment_changed, asked.execute(_ENVIRONMENTS.created_until, (applied_seq,))),
-            *map(_queue_changed, asked.execute(_QUEUES.created_until, (applied_seq,))),
-        ]
-        created.sort(key=lambda event: event.environment if type(event) is EnvironmentChanged else event.queue)
-        return [event._replace(seq=min(event.seq, applied_seq)) for event in created]
+        """Environments and queues as they were decided with, by creation, less those that are gone."""
+        gone = {number for (number,) in self._state.execute(_STATES.deleted)}
+        rows = self._requests.execute(_CHANGES.until, (applied_seq,))
+        return [columns.unpack_change(*row) for row in rows if row[1] not in gone]
 
     def _held_jobs(self) -> list[HeldJob]:
         state = self._state
@@ -281,17 +270,6 @@ class SqliteCommits:
             container=columns.decode(body)["container"],
         )
         return columns.unpack_uuid(packed), spec
-
-
-def _environment_changed(row: tuple) -> EnvironmentChanged:
-    seq, number, provider, uuid, enabled, room = row
-    own = None if room is None else Needs(*columns.decode(room))
-    return EnvironmentChanged(seq, number, provider, ids.machine_instance_id(uuid), bool(enabled), own)
-
-
-def _queue_changed(row: tuple) -> QueueChanged:
-    seq, number, priority, enabled, environments = row
-    return QueueChanged(seq, number, priority, bool(enabled), tuple(columns.decode(environments)))
 
 
 def _job_submitted(row: tuple) -> JobSubmitted:

@@ -16,14 +16,18 @@ from batchyard.model.jobs import (
     N_TO_N,
     SEQUENTIAL,
     AskedUpstream,
+    Deletion,
+    EnvironmentChange,
     NewDefinition,
     NewEnvironment,
     NewJob,
     NewQueue,
+    QueueChange,
     Wish,
 )
 from batchyard.store import columns
 from batchyard.store.columns import StoredUpstream
+from batchyard.store.configuration import Configuration
 from batchyard.store.queries import queries
 from batchyard.store.retention import Removal
 from batchyard.store.room import Disk
@@ -31,11 +35,10 @@ from batchyard.store.sqlite import REQUESTS, STATE, open_reader, open_writer
 from batchyard.store.writer import RETRY, GroupCommit, Unit
 
 _NUMBERING = queries("numbering")
-_ENVIRONMENTS = queries("environments")
-_QUEUES = queries("queues")
 _DEFINITIONS = queries("definitions")
 _SUBMISSIONS = queries("submissions")
 _WISHES = queries("wishes")
+_STATES = queries("states")
 _TAGS = queries("tags")
 
 TEXTS_KNOWN = 10_000  # hashes of bodies known to be stored: about 1 MB of memory
@@ -55,6 +58,8 @@ class SqliteIntake:
         self._texts: OrderedDict[bytes, None] = OrderedDict()
         self._writer = GroupCommit(self._open, self._finish, on_commit)
         self._removal = Removal(lambda: open_reader(data_path, STATE), lambda text: self._texts.pop(text, None))
+        self._state: sqlite3.Connection | None = None
+        self._configuration = Configuration(self._next_seq, self._gone)
 
     @property
     def commits(self) -> int:
@@ -65,15 +70,32 @@ class SqliteIntake:
         """Finish what was accepted, refuse what comes, close the file."""
         await self._writer.close()
         self._removal.close()
+        if self._state is not None:
+            self._state.close()
 
     async def register_definition(self, definition: NewDefinition) -> int:
         return await self._store(partial(self._register, definition))
 
     async def create_environment(self, environment: NewEnvironment) -> int:
-        return await self._store(partial(self._create_environment, environment))
+        return await self._store(partial(self._configuration.create_environment, environment))
 
     async def create_queue(self, queue: NewQueue) -> int:
-        return await self._store(partial(self._create_queue, queue))
+        return await self._store(partial(self._configuration.create_queue, queue))
+
+    async def update_environment(self, change: EnvironmentChange) -> bool:
+        return await self._store(partial(self._configuration.update_environment, change))
+
+    async def update_queue(self, change: QueueChange) -> bool:
+        return await self._store(partial(self._configuration.update_queue, change))
+
+    async def delete_environment(self, deletion: Deletion) -> bool:
+        return await self._store(partial(self._configuration.delete_environment, deletion))
+
+    async def delete_queue(self, deletion: Deletion) -> bool:
+        return await self._store(partial(self._configuration.delete_queue, deletion))
+
+    async def deregister_definition(self, region: str, name: str, revision: int, at_ms: int) -> bool:
+        return await self._store(partial(self._deregister, (region, name, revision), at_ms))
 
     async def submit(self, job: NewJob) -> str:
         return await self._store(partial(self._submit, job))
@@ -113,6 +135,12 @@ class SqliteIntake:
             db.execute(_NUMBERING.set_last, (self._last_seq, self._last_ms))
             self._stored_seq = self._last_seq
 
+    def _gone(self, number: int) -> bool:
+        """Whether nothing of the environment or queue lives any more: the engine says so, in its file."""
+        if self._state is None:
+            self._state = open_reader(self._data_path, STATE)
+        return self._state.execute(_STATES.gone, (number,)).fetchone() is not None
+
     def _next_seq(self, at_ms: int) -> int:
         # A unit that is undone leaves a gap: numbers need not be dense, only growing and used once.
         self._last_seq += 1
@@ -127,46 +155,11 @@ class SqliteIntake:
         db.execute(_DEFINITIONS.insert, (seq, new.region, new.name, revision, new.body.decode(), new.created_ms))
         return revision
 
-    def _create_environment(self, new: NewEnvironment, db: sqlite3.Connection) -> int:
-        _refuse_taken(db, _ENVIRONMENTS.by_name, new.region, new.name)
-        seq = self._next_seq(new.created_ms)
-        db.execute(
-            _ENVIRONMENTS.insert,
-            (
-                seq,
-                new.region,
-                new.name,
-                new.uuid,
-                new.kind,
-                new.provider,
-                int(new.enabled),
-                new.body.decode(),
-                new.created_ms,
-            ),
-        )
-        return seq
-
-    def _create_queue(self, new: NewQueue, db: sqlite3.Connection) -> int:
-        _refuse_taken(db, _QUEUES.by_name, new.region, new.name)
-        for number in new.environments:
-            if db.execute(_ENVIRONMENTS.by_id, (number,)).fetchone() is None:
-                raise ClientError(f"Compute environment number {number} does not exist.", "Create it first.")
-        seq = self._next_seq(new.created_ms)
-        environments = columns.encode(new.environments)
-        db.execute(
-            _QUEUES.insert,
-            (
-                seq,
-                new.region,
-                new.name,
-                new.priority,
-                int(new.enabled),
-                environments,
-                new.body.decode(),
-                new.created_ms,
-            ),
-        )
-        return seq
+    def _deregister(self, named: tuple[str, str, int], at_ms: int, db: sqlite3.Connection) -> bool:
+        if db.execute(_DEFINITIONS.by_revision, named).fetchone() is None:
+            return False
+        db.execute(_DEFINITIONS.deregister, (self._next_seq(at_ms), at_ms, *named))
+        return True
 
     def _submit(self, job: NewJob, db: sqlite3.Connection) -> str:
         if job.idempotency is not None:
@@ -226,11 +219,6 @@ def _change_tags(number: int, change: Callable[[dict], dict], db: sqlite3.Connec
     if changed != current:
         db.execute(_TAGS.put, (number, columns.encode(changed)))
     return True
-
-
-def _refuse_taken(db: sqlite3.Connection, by_name: str, region: str, name: str) -> None:
-    if db.execute(by_name, (region, name)).fetchone() is not None:
-        raise ClientError("Object already exists")
 
 
 def _check_guards(db: sqlite3.Connection, job: NewJob) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from batchyard.model import ids
-from batchyard.model.states import FAILED, NAMES, SUBMITTED, SUCCEEDED
+from batchyard.model.states import DELETED, DELETING, FAILED, NAMES, SUBMITTED, SUCCEEDED, VALID
 from batchyard.ports import (
     AttemptRow,
     DefinitionRow,
@@ -87,22 +87,54 @@ class SqliteReader:
     # -- configuration -----------------------------------------------------------------------------------------
 
     def environment(self, region: str, name: str) -> EnvironmentRow | None:
-        return _first(map(_environment, self._asked(_ENVIRONMENTS.by_name, (region, name))))
+        row = self._by_name(_ENVIRONMENTS.by_name, _ENVIRONMENTS.leaving_by_name, region, name)
+        return None if row is None else _environment(row)
 
     def environment_by_id(self, number: int) -> EnvironmentRow | None:
-        return _first(map(_environment, self._asked(_ENVIRONMENTS.by_id, (number,))))
+        row = self._by_id(_ENVIRONMENTS.by_id, number)
+        return None if row is None else _environment(row)
 
     def environments(self, region: str, after: int, limit: int) -> list[EnvironmentRow]:
-        return [_environment(row) for row in self._asked(_ENVIRONMENTS.page, (region, after, limit))]
+        return [_environment(row) for row in self._page(_ENVIRONMENTS.page, region, after, limit)]
 
     def queue(self, region: str, name: str) -> QueueRow | None:
-        return _first(map(_queue, self._asked(_QUEUES.by_name, (region, name))))
+        row = self._by_name(_QUEUES.by_name, _QUEUES.leaving_by_name, region, name)
+        return None if row is None else _queue(row)
 
     def queue_by_id(self, number: int) -> QueueRow | None:
-        return _first(map(_queue, self._asked(_QUEUES.by_id, (number,))))
+        row = self._by_id(_QUEUES.by_id, number)
+        return None if row is None else _queue(row)
 
     def queues(self, region: str, after: int, limit: int) -> list[QueueRow]:
-        return [_queue(row) for row in self._asked(_QUEUES.page, (region, after, limit))]
+        return [_queue(row) for row in self._page(_QUEUES.page, region, after, limit)]
+
+    def _by_name(self, live_by_name: str, leaving_by_name: str, region: str, name: str) -> tuple | None:
+        """The environment or queue that has the name; state.db is asked only where something was deleted."""
+        live = self._asked(live_by_name, (region, name))
+        if live:
+            return (*live[0][:-1], VALID)
+        with self._snapshot() as (files, _):
+            row = files.asked.execute(leaving_by_name, (region, name)).fetchone()
+            status = None if row is None else _place_status(files, row)
+        return None if row is None or status == DELETED else (*row[:-1], status)
+
+    def _by_id(self, by_id: str, number: int) -> tuple | None:
+        with self._snapshot() as (files, _):
+            row = files.asked.execute(by_id, (number,)).fetchone()
+            return None if row is None else (*row[:-1], _place_status(files, row))
+
+    def _page(self, statement: str, region: str, after: int, limit: int) -> list[tuple]:
+        """Those that are gone are passed over; the page is full all the same."""
+        page: list[tuple] = []
+        with self._snapshot() as (files, _):
+            while len(page) < limit:
+                rows = files.asked.execute(statement, (region, after, limit)).fetchall()
+                told = ((*row[:-1], _place_status(files, row)) for row in rows)
+                page += [row for row in told if row[-1] != DELETED]
+                if len(rows) < limit:
+                    break
+                after = rows[-1][0]
+        return page[:limit]
 
     def definition(self, region: str, name: str, revision: int | None) -> DefinitionRow | None:
         if revision is None:
@@ -272,14 +304,21 @@ def _job(row: tuple, index: int, progress: _Progress) -> JobRow | None:
     )
 
 
+def _place_status(files: _Files, row: tuple) -> str:
+    """Of an environment's or queue's row: its number first, the time of its deletion last."""
+    if row[-1] is None:
+        return VALID
+    return DELETING if files.state.execute(_STATES.gone, (row[0],)).fetchone() is None else DELETED
+
+
 def _environment(row: tuple) -> EnvironmentRow:
-    *rest, enabled, body = row
-    return EnvironmentRow(*rest, bool(enabled), columns.decode(body))
+    *rest, enabled, body, status = row
+    return EnvironmentRow(*rest, bool(enabled), columns.decode(body), status)
 
 
 def _queue(row: tuple) -> QueueRow:
-    *rest, enabled, environments, body = row
-    return QueueRow(*rest, bool(enabled), tuple(columns.decode(environments)), columns.decode(body))
+    *rest, enabled, environments, body, status = row
+    return QueueRow(*rest, bool(enabled), tuple(columns.decode(environments)), columns.decode(body), status)
 
 
 def _definition(row: tuple) -> DefinitionRow:

@@ -11,7 +11,7 @@ from batchyard.store.queries import text
 REQUESTS = "requests"
 STATE = "state"
 OBSERVE = "observe"
-VERSION = {REQUESTS: 4, STATE: 3, OBSERVE: 1}  # a higher number needs sql/migrations/<file>-<number>.sql
+VERSION = {REQUESTS: 5, STATE: 4, OBSERVE: 1}  # a higher number needs sql/migrations/<file>-<number>.sql
 _FIRST_TABLE = {REQUESTS: "meta", STATE: "meta", OBSERVE: "followers"}  # small, and there since version 1
 
 _BUSY_S = 5.0

@@ -11,8 +11,9 @@ CREATE TABLE meta (
 ) STRICT;
 INSERT INTO meta (one, last_seq) VALUES (1, 0);
 
--- Compute environments. `id` is the number of the creation and names the environment for good; `seq` is the number
--- of the latest change, so that "what is new since N" is an index range.
+-- Compute environments as they are wished now. `id` is the number of the creation and names the environment for good,
+-- `seq` the number of the latest change. A name is free again when state.db says that the environment is gone; its row
+-- stays as long as there are jobs that may name it (store/tombstones.py).
 CREATE TABLE environments (
   id INTEGER PRIMARY KEY,
   seq INTEGER NOT NULL UNIQUE,
@@ -24,10 +25,12 @@ CREATE TABLE environments (
   enabled INTEGER NOT NULL,
   body TEXT NOT NULL,          -- the request as given, JSON
   created_ms INTEGER NOT NULL,
-  UNIQUE (region, name)
+  deleted_ms INTEGER           -- when its deletion was asked for; NULL: it was not
 ) STRICT;
+CREATE UNIQUE INDEX environments_by_name ON environments (region, name) WHERE deleted_ms IS NULL;
+CREATE INDEX environments_leaving ON environments (region, name, id) WHERE deleted_ms IS NOT NULL;
 
--- Job queues; `id` and `seq` as above.
+-- Job queues; `id`, `seq` and `deleted_ms` as above.
 CREATE TABLE queues (
   id INTEGER PRIMARY KEY,
   seq INTEGER NOT NULL UNIQUE,
@@ -38,8 +41,24 @@ CREATE TABLE queues (
   environments TEXT NOT NULL,  -- JSON list of environment ids, in the order they are tried
   body TEXT NOT NULL,
   created_ms INTEGER NOT NULL,
-  UNIQUE (region, name)
+  deleted_ms INTEGER
 ) STRICT;
+CREATE UNIQUE INDEX queues_by_name ON queues (region, name) WHERE deleted_ms IS NULL;
+CREATE INDEX queues_leaving ON queues (region, name, id) WHERE deleted_ms IS NOT NULL;
+
+-- Every creation, change and wish to delete of an environment or queue (`subject`), with the whole value that holds from
+-- its number on: what the engine is told, in order with all other requests. Rows go a day after a later one of the same
+-- subject was applied.
+CREATE TABLE changes (
+  seq INTEGER PRIMARY KEY,
+  subject INTEGER NOT NULL,
+  kind TEXT NOT NULL,          -- environment or queue
+  value TEXT NOT NULL,         -- JSON list (store/columns.py)
+  at_ms INTEGER NOT NULL,
+  idempotency BLOB             -- of the call that asked for it; NULL: it sent no id
+) STRICT;
+CREATE INDEX changes_by_subject ON changes (subject, seq);
+CREATE UNIQUE INDEX changes_by_idempotency ON changes (idempotency) WHERE idempotency IS NOT NULL;
 
 -- Revisions of job definitions. The index also serves the listing: by name, newest revision first.
 CREATE TABLE definitions (
@@ -49,9 +68,12 @@ CREATE TABLE definitions (
   revision INTEGER NOT NULL,
   active INTEGER NOT NULL,
   body TEXT NOT NULL,          -- what DescribeJobDefinitions returns, JSON
-  created_ms INTEGER NOT NULL
+  created_ms INTEGER NOT NULL,
+  inactive_seq INTEGER,        -- number and time of its deregistration; NULL while it is active
+  inactive_ms INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX definitions_by_name ON definitions (region, name, revision DESC);
+CREATE INDEX definitions_inactive ON definitions (inactive_ms) WHERE inactive_ms IS NOT NULL;
 
 -- The highest revision ever given to a name; it outlives the revisions, so that a number is never used twice.
 CREATE TABLE revisions (

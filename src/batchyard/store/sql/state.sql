@@ -43,6 +43,13 @@ CREATE INDEX jobs_live ON jobs (seq) WHERE status < 5;
 -- Finished jobs in the order in which they ended: a terminal job never changes again.
 CREATE INDEX jobs_ended ON jobs (changed_ms, seq, size) WHERE status >= 5;
 
+-- Queues and environments, by number, of which nothing lives any more: they are known no longer and their names are
+-- free. Rows leave when requests.db has let go of theirs (store/tombstones.py).
+CREATE TABLE deleted (
+  id INTEGER PRIMARY KEY,
+  at_ms INTEGER NOT NULL
+) STRICT;
+
 -- Finished jobs that are to go (store/retention.py). Rows leave with the last row of their job.
 CREATE TABLE retiring (
   seq INTEGER PRIMARY KEY
@@ -88,8 +95,8 @@ CREATE INDEX attempts_open ON attempts (job, idx, number) WHERE stopped_ms IS NU
 CREATE TABLE journal (
   n INTEGER PRIMARY KEY,
   at_ms INTEGER NOT NULL,
-  kind TEXT NOT NULL,                    -- added, moved, opened, began, closed, stop
-  job INTEGER NOT NULL,
+  kind TEXT NOT NULL,                    -- added, moved, opened, began, closed, stop; deleted
+  job INTEGER NOT NULL,                  -- deleted: the number of the queue or environment
   idx INTEGER NOT NULL,
   hi INTEGER NOT NULL,                   -- idx + 1 for one job
   status INTEGER,                        -- the state entered; NULL when none was
@@ -98,6 +105,7 @@ CREATE TABLE journal (
   before INTEGER                         -- the state left; NULL when none was, and in rows of before version 3
 ) STRICT;
 CREATE INDEX journal_by_job ON journal (job);
+CREATE INDEX journal_stops ON journal (job) WHERE kind = 'stop';
 
 -- What the engine shows besides rows, by name: told anew when it changed and at most once a second, in commits that are
 -- not synced. No decision reads it and nothing is lost with it.

@@ -4,6 +4,11 @@
 -- A new revision, active.
 INSERT INTO definitions (id, region, name, revision, active, body, created_ms) VALUES (?, ?, ?, ?, 1, ?, ?);
 
+-- name: deregister
+-- A revision that is active becomes inactive.
+UPDATE definitions SET active = 0, inactive_seq = ?, inactive_ms = ?
+WHERE region = ? AND name = ? AND revision = ? AND active;
+
 -- name: by_revision
 -- One revision, active or not.
 SELECT id, region, name, revision, active, body FROM definitions WHERE region = ? AND name = ? AND revision = ?;

@@ -5,6 +5,14 @@
 INSERT INTO providers (name, cpu_milli, memory_mib, gpus) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (name) DO UPDATE SET cpu_milli = ?2, memory_mib = ?3, gpus = ?4;
 
+-- name: delete_provider
+-- A provider goes with the environment whose own it was.
+DELETE FROM providers WHERE name = ?;
+
+-- name: add_deleted
+-- Nothing is left of a queue or environment.
+INSERT INTO deleted (id, at_ms) VALUES (?, ?);
+
 -- name: add_job
 -- A job enters the state.
 INSERT INTO jobs (seq, uuid, queue, size, status, changed_ms, stopped_ms) VALUES (?, ?, ?, ?, ?, ?, ?);

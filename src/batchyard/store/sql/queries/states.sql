@@ -12,6 +12,14 @@ SELECT max(applied_seq, coalesce((SELECT max(seq) FROM jobs), 0)) FROM meta;
 -- The room of each provider.
 SELECT name, cpu_milli, memory_mib, gpus FROM providers ORDER BY name;
 
+-- name: deleted
+-- Queues and environments that are gone, by number.
+SELECT id FROM deleted;
+
+-- name: gone
+-- Whether a queue or environment is.
+SELECT 1 FROM deleted WHERE id = ?;
+
 -- name: live
 -- Jobs that are not terminal, in order.
 SELECT seq, status, attempts, stop_kind, stop_reason FROM jobs WHERE status < 5 ORDER BY seq;

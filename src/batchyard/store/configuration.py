@@ -1,0 +1,215 @@
+"""Compute environments and job queues as they are wished: created, changed, marked as to be deleted.
+
+Each function is a unit of the api's writer and checks its guards in the transaction that writes. Every change is told
+in two places: the row has the value that holds now, for readers, and ``changes`` has one row a change, for the engine.
+A name is taken until state.db says that its last holder is gone (``gone``), which once true stays true: it may be read
+on another connection.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import NamedTuple
+
+from batchyard.errors import ClientError
+from batchyard.model.jobs import Deletion, EnvironmentChange, NewEnvironment, NewQueue, QueueChange
+from batchyard.model.needs import Needs
+from batchyard.store import columns
+from batchyard.store.columns import ENVIRONMENT, QUEUE, EnvironmentValue, QueueValue
+from batchyard.store.queries import queries
+
+_CHANGES = queries("changes")
+_ENVIRONMENTS = queries("environments")
+_QUEUES = queries("queues")
+_BY_NAME = {
+    ENVIRONMENT: (_ENVIRONMENTS.to_change, _ENVIRONMENTS.leaving_to_change),
+    QUEUE: (_QUEUES.to_change, _QUEUES.leaving_to_change),
+}
+
+Gone = Callable[[int], bool]
+Number = Callable[[int], int]  # the next request number, given the time of the request
+
+
+class _Environment(NamedTuple):
+    id: int
+    provider: str
+    uuid: str
+    enabled: int
+    body: str
+    deleted_ms: int | None
+
+
+class _Queue(NamedTuple):
+    id: int
+    priority: int
+    enabled: int
+    environments: str
+    body: str
+    deleted_ms: int | None
+
+
+class Configuration:
+    """The units. `number` gives out request numbers."""
+
+    def __init__(self, number: Number, gone: Gone):
+        self._number = number
+        self._gone = gone
+
+    # -- compute environments ----------------------------------------------------------------------------------
+
+    def create_environment(self, new: NewEnvironment, db: sqlite3.Connection) -> int:
+        known = _known(db, new.idempotency)
+        if known is not None:
+            return known
+        self._refuse_taken(db, ENVIRONMENT, new.region, new.name)
+        seq = self._number(new.created_ms)
+        body = new.body.decode()
+        row = (seq, new.region, new.name, new.uuid, new.kind, new.provider, int(new.enabled), body, new.created_ms)
+        db.execute(_ENVIRONMENTS.insert, row)
+        value = EnvironmentValue(new.provider, new.uuid, int(new.enabled), 0, _room(body))
+        _record(db, seq, seq, ENVIRONMENT, value, new.created_ms, new.idempotency)
+        return seq
+
+    def update_environment(self, change: EnvironmentChange, db: sqlite3.Connection) -> bool:
+        if _known(db, change.idempotency) is not None:
+            return True
+        row = self._environment(db, change.region, change.name)
+        if row is None:
+            return False
+        _refuse_in_flux(row, "update")
+        enabled = row.enabled if change.enabled is None else int(change.enabled)
+        body = _merged(row.body, change)
+        seq = self._number(change.at_ms)
+        db.execute(_ENVIRONMENTS.update, (seq, enabled, body, row.id))
+        value = EnvironmentValue(row.provider, row.uuid, enabled, 0, _room(body))
+        _record(db, seq, row.id, ENVIRONMENT, value, change.at_ms, change.idempotency)
+        return True
+
+    def delete_environment(self, deletion: Deletion, db: sqlite3.Connection) -> bool:
+        if _known(db, deletion.idempotency) is not None:
+            return True
+        row = self._environment(db, deletion.region, deletion.name)
+        if row is None:
+            return False
+        _refuse_in_flux(row, "delete")
+        if row.enabled:
+            raise ClientError(
+                f"Cannot delete, state must be DISABLED: compute environment {deletion.name} is ENABLED.",
+                "Disable it with UpdateComputeEnvironment first.",
+            )
+        if any(not self._gone(queue) for (queue,) in db.execute(_QUEUES.naming, (row.id,)).fetchall()):
+            raise ClientError("Cannot delete, found existing JobQueue relationship")
+        seq = self._number(deletion.at_ms)
+        db.execute(_ENVIRONMENTS.delete, (seq, deletion.at_ms, row.id))
+        value = EnvironmentValue(row.provider, row.uuid, 0, 1, _room(row.body))
+        _record(db, seq, row.id, ENVIRONMENT, value, deletion.at_ms, deletion.idempotency)
+        return True
+
+    # -- job queues --------------------------------------------------------------------------------------------
+
+    def create_queue(self, new: NewQueue, db: sqlite3.Connection) -> int:
+        known = _known(db, new.idempotency)
+        if known is not None:
+            return known
+        self._refuse_taken(db, QUEUE, new.region, new.name)
+        _check_environments(db, new.environments)
+        seq = self._number(new.created_ms)
+        environments = columns.encode(new.environments)
+        row = (seq, new.region, new.name, new.priority, int(new.enabled), environments, new.body.decode())
+        db.execute(_QUEUES.insert, (*row, new.created_ms))
+        value = QueueValue(new.priority, int(new.enabled), 0, new.environments)
+        _record(db, seq, seq, QUEUE, value, new.created_ms, new.idempotency)
+        return seq
+
+    def update_queue(self, change: QueueChange, db: sqlite3.Connection) -> bool:
+        if _known(db, change.idempotency) is not None:
+            return True
+        row = self._queue(db, change.region, change.name)
+        if row is None:
+            return False
+        _refuse_in_flux(row, "update")
+        priority = row.priority if change.priority is None else change.priority
+        enabled = row.enabled if change.enabled is None else int(change.enabled)
+        environments = tuple(columns.decode(row.environments)) if change.environments is None else change.environments
+        if change.environments is not None:
+            _check_environments(db, environments)
+        seq = self._number(change.at_ms)
+        body = _merged(row.body, change)
+        db.execute(_QUEUES.update, (seq, priority, enabled, columns.encode(environments), body, row.id))
+        value = QueueValue(priority, enabled, 0, environments)
+        _record(db, seq, row.id, QUEUE, value, change.at_ms, change.idempotency)
+        return True
+
+    def delete_queue(self, deletion: Deletion, db: sqlite3.Connection) -> bool:
+        if _known(db, deletion.idempotency) is not None:
+            return True
+        row = self._queue(db, deletion.region, deletion.name)
+        if row is None:
+            return False
+        _refuse_in_flux(row, "delete")
+        if row.enabled:
+            raise ClientError(
+                f"Cannot delete, state must be DISABLED: job queue {deletion.name} is ENABLED.",
+                "Disable it with UpdateJobQueue first.",
+            )
+        seq = self._number(deletion.at_ms)
+        db.execute(_QUEUES.delete, (seq, deletion.at_ms, row.id))
+        value = QueueValue(row.priority, 0, 1, tuple(columns.decode(row.environments)))
+        _record(db, seq, row.id, QUEUE, value, deletion.at_ms, deletion.idempotency)
+        return True
+
+    # -- names -------------------------------------------------------------------------------------------------
+
+    def _find(self, db: sqlite3.Connection, kind: str, region: str, name: str) -> tuple | None:
+        """The row that has the name now: a live one, or one that is being deleted and not gone yet."""
+        live, leaving = (db.execute(statement, (region, name)).fetchone() for statement in _BY_NAME[kind])
+        if live is None and leaving is not None and not self._gone(leaving[0]):
+            return leaving
+        return live
+
+    def _environment(self, db: sqlite3.Connection, region: str, name: str) -> _Environment | None:
+        row = self._find(db, ENVIRONMENT, region, name)
+        return None if row is None else _Environment(*row)
+
+    def _queue(self, db: sqlite3.Connection, region: str, name: str) -> _Queue | None:
+        row = self._find(db, QUEUE, region, name)
+        return None if row is None else _Queue(*row)
+
+    def _refuse_taken(self, db: sqlite3.Connection, kind: str, region: str, name: str) -> None:
+        if self._find(db, kind, region, name) is not None:
+            raise ClientError("Object already exists")
+
+
+def _known(db: sqlite3.Connection, idempotency: bytes | None) -> int | None:
+    """The number of what an earlier try of the same call created, changed or marked."""
+    row = None if idempotency is None else db.execute(_CHANGES.by_idempotency, (idempotency,)).fetchone()
+    return None if row is None else row[0]
+
+
+def _record(
+    db: sqlite3.Connection, seq: int, subject: int, kind: str, value: tuple, at_ms: int, idempotency: bytes | None
+) -> None:
+    db.execute(_CHANGES.insert, (seq, subject, kind, columns.encode(value), at_ms, idempotency))
+
+
+def _refuse_in_flux(row: _Environment | _Queue, verb: str) -> None:
+    if row.deleted_ms is not None:
+        raise ClientError(f"Cannot {verb}, resource is being modified")
+
+
+def _check_environments(db: sqlite3.Connection, numbers: tuple[int, ...]) -> None:
+    """One that is being deleted runs nothing more; once it is gone its number names nothing."""
+    for number in numbers:
+        row = db.execute(_ENVIRONMENTS.deletion, (number,)).fetchone()
+        if row is None or row[0] is not None:
+            raise ClientError("Compute Environments must be created and valid before attaching them to a job queue")
+
+
+def _merged(body: str, change: EnvironmentChange | QueueChange) -> str:
+    return columns.encode(columns.decode(body) | dict(change.members)) if change.members else body
+
+
+def _room(body: str) -> Needs | None:
+    room = columns.decode(body).get("room")
+    return None if room is None else Needs(*room)
