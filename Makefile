@@ -14,12 +14,13 @@ READY_TEST := $(VENV)/.ready-test
 READY_LINT := $(VENV)/.ready-lint
 READY_GENERATE := $(VENV)/.ready-generate
 
-.PHONY: help demo test test-long storm lint bless generate docs bench clean
+.PHONY: help demo test test-long clients storm lint bless generate docs bench clean
 
 help:
 	@echo "make demo        start a server, draw a map with 51 jobs, show how they ran (leaves nothing running)"
 	@echo "make test        the tests"
 	@echo "make test-long   the long ones: storms, soaks, kills by the hundred"
+	@echo "make clients     environments of the real clients that test-long runs (Metaflow, redun, Snakemake, ...)"
 	@echo "make storm       storms by seed: make storm SEEDS=0:300"
 	@echo "make lint        ruff: rules and formatting"
 	@echo "make bless       keep what the commands print now as what they should print (tests/golden)"
@@ -36,8 +37,11 @@ test: $(READY_TEST)
 	@$(BIN)/python -m pytest -rs -m "not long" $(ARGS)
 
 # pytest ends with 5 when no test is marked long: that is not a failure.
-test-long: $(READY_TEST)
+test-long: $(READY_TEST) clients
 	@$(BIN)/python -m pytest -rs -m long $(ARGS) || [ $$? -eq 5 ]
+
+clients: $(READY_TEST)
+	@$(BIN)/python -m tests.clients.environments
 
 SEEDS ?= 0:300
 storm: $(READY_TEST)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.docs.pages import SHOWN, Block, Page
+from tests.docs.pages import SHOWN, TYPED, Block, Directive, Page
 from tests.harness.site import Site
 
 PATIENCE_S, LONG_PATIENCE_S = 90.0, 400.0
@@ -55,6 +55,7 @@ class Reader:
         self.site.data.parent.mkdir(parents=True)
         self.site.log = self.home / "serve.log"
         self.others: list[tuple[Block, subprocess.Popen, Path]] = []
+        self.typed_more = 0
 
     def environ(self) -> dict[str, str]:
         return {
@@ -72,6 +73,11 @@ class Reader:
 
     def read(self) -> None:
         """Type every block in order. Raises Differs, naming the line of the page."""
+        with self:
+            pass
+
+    def __enter__(self) -> Reader:
+        """Type the page, then stay: `type` goes on in the same shell, beside the same server."""
         try:
             if not self._page_starts_a_server():
                 self.site.start()
@@ -79,8 +85,24 @@ class Reader:
             for number, block in enumerate(self.page.blocks):
                 self._obey(number, block)
             self._look_at_the_other_terminals()
-        finally:
+        except BaseException:
             self._leave()
+            raise
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._leave()
+
+    def type(self, text: str, wanted: int = 0) -> str:
+        """What `text` prints in the reader's shell, where its last command must end with `wanted`. Raises Differs.
+
+        Unlike a page's block that fails, it leaves the shell as it was.
+        """
+        self.typed_more += 1
+        number = len(self.page.blocks) + self.typed_more
+        block = Block("after the page", self.typed_more, TYPED, text, Directive("fails with", str(wanted)))
+        self._type(number, block, None)
+        return self._said(number)
 
     def _page_starts_a_server(self) -> bool:
         return any(
@@ -124,9 +146,10 @@ class Reader:
         os.close(answers)
 
     def _type(self, number: int, block: Block, shown: Block | None) -> None:
-        wanted = int(block.directive.value) if block.directive.kind == "fails with" else 0
+        may_fail = block.directive.kind == "fails with"
+        wanted = int(block.directive.value) if may_fail else 0
         (self.scripts / f"{number}.sh").write_text(block.text)
-        os.write(self._orders, f"{number} {'yes' if wanted else 'no'}\n".encode())
+        os.write(self._orders, f"{number} {'yes' if may_fail else 'no'}\n".encode())
         code = self._answered(block, number)
         said = self._said(number)
         if code != wanted:

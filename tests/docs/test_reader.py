@@ -137,3 +137,13 @@ def test_names_of_code_that_a_file_does_not_have_are_found(page, tmp_path):
     (tmp_path / "a.py").write_text("TABLE: dict = {}\nclass Thing:\n    def go(self): ...\n")
     made = page("[`a.py`](a.py) [`Thing.go`](a.py) [`TABLE`](a.py) [`b.py`](a.py) [`Thing.stop`](a.py)\n")
     assert names.misnamed(made) == ["b.py is not a.py", "Thing.stop is not in a.py"]
+
+
+def test_a_reader_can_go_on_where_the_page_ends(page):
+    with Reader(page("# A\n```sh\nword=hello\n```\n")) as reader:
+        assert reader.type("batchyard run -- echo $word") == "hello\n"
+        assert reader.type("echo; exit_with() { return $1; }; exit_with 3", 3) == "\n"
+        with pytest.raises(Differs, match="after the page:3 ended with 1, not 0"):
+            reader.type("false")
+        assert reader.type("echo $word") == "hello\n"
+    assert not reader.site.pids()

@@ -17,9 +17,10 @@ REGION = "us-east-1"
 
 
 class Site:
-    def __init__(self, data: Path, *flags: str):
+    def __init__(self, data: Path, *flags: str, environ: dict[str, str] | None = None):
         self.data = data
         self.flags = flags
+        self.serve_environ = os.environ | (environ or {})
         self.process: subprocess.Popen | None = None
         self.log = data.parent / f"{data.name}.serve.log"
 
@@ -32,6 +33,7 @@ class Site:
                 [sys.executable, "-m", "batchyard", "serve", "--data", str(self.data), "--port", "0", *self.flags],
                 stdout=log,
                 stderr=log,
+                env=self.serve_environ,
                 start_new_session=True,
             )
         self.wait_for(self.answers, "the server answers")
@@ -105,6 +107,8 @@ class Site:
 
     @property
     def key(self) -> tuple[str, str]:
+        if "BATCHYARD_ACCESS_KEY_ID" in self.serve_environ:
+            return self.serve_environ["BATCHYARD_ACCESS_KEY_ID"], self.serve_environ["BATCHYARD_SECRET_ACCESS_KEY"]
         key_id, _, secret = (self.data / "access-key").read_text().strip().partition(":")
         return key_id, secret
 
