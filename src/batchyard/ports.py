@@ -7,7 +7,7 @@ requests.db, ``Commits`` state.db, ``Cursors`` observe.db).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from batchyard.model.events import Ending, Event, HeldJob
@@ -249,6 +249,39 @@ class Reader(Protocol):
 
     def stream(self, task_id: str) -> StreamRow | None:
         """The attempt whose task id this is."""
+
+
+# -- looking after what is stored -------------------------------------------------------------------------------
+
+
+class Finding(NamedTuple):
+    """What one check of the stored data says; `word` is ok or broken, `remedy` the next step where it is broken."""
+
+    name: str
+    word: str
+    sentence: str
+    remedy: str | None = None
+
+
+class Archive(Protocol):
+    """A backup, to be read once and closed."""
+
+    size: int  # bytes in all
+
+    def chunks(self) -> Iterator[bytes]:
+        """All of it, piece by piece. Blocking."""
+
+    def close(self) -> None: ...
+
+
+class Upkeep(Protocol):
+    """Backups and checks of all files, beside the writers. Everything here blocks: for a thread, not for a loop."""
+
+    def backup(self) -> Archive:
+        """What is stored now. Unavailable if there is no room for it, or if one is being taken already."""
+
+    def check(self) -> Iterator[Finding]:
+        """Check after check, each when it is done. Unavailable if somebody else is checking."""
 
 
 # -- the engine's side of the store ----------------------------------------------------------------------------

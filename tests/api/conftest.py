@@ -10,7 +10,7 @@ from batchyard import config
 from batchyard.api.app import build_app
 from batchyard.api.context import Context
 from tests.api import caller
-from tests.api.memory import MemoryLogs, MemoryStore
+from tests.api.memory import MemoryLogs, MemoryStore, MemoryUpkeep
 
 
 class Directory:
@@ -33,7 +33,7 @@ class Server:
 
     def __init__(self, data: str):
         settings = config.load({"data": data, "vcpus": 4}, environ={})
-        self.store, self.logs = MemoryStore(), MemoryLogs()
+        self.store, self.logs, self.upkeep = MemoryStore(), MemoryLogs(), MemoryUpkeep()
         self.app = build_app(
             Context(
                 settings=settings,
@@ -44,6 +44,7 @@ class Server:
                 clock=Ticking(),
                 wall_s=time.time,
                 mint=lambda: str(uuid.uuid4()),
+                upkeep=self.upkeep,
             )
         )
         self.batch = caller.client(self.app, "batch")

@@ -14,6 +14,7 @@ from batchyard.ports import (
     AttemptRow,
     DefinitionRow,
     EnvironmentRow,
+    Finding,
     JobFilter,
     JobPage,
     JobRow,
@@ -236,3 +237,36 @@ class MemoryLogs:
             return None
         whole = sum(len(text.encode()) + 1 for _, text in self.lines[attempt])
         return whole + len(self.unfinished.get(attempt, "").encode())
+
+
+class MemoryArchive:
+    """Some pieces; remembers what became of it."""
+
+    def __init__(self, pieces: list[bytes]):
+        self._pieces = pieces
+        self.size = sum(map(len, pieces))
+        self.sent = 0
+        self.closed = 0
+
+    def chunks(self):
+        for piece in self._pieces:
+            self.sent += 1
+            yield piece
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class MemoryUpkeep:
+    """Hands out the archives it was given, and finds what it was told to find."""
+
+    def __init__(self) -> None:
+        self.archives: list[MemoryArchive] = []
+        self.findings = [Finding("state.db", "ok", "Nothing wrong.")]
+
+    def backup(self) -> MemoryArchive:
+        self.archives.append(MemoryArchive([b"a" * 1000, b"b", b"c" * 50]))
+        return self.archives[-1]
+
+    def check(self):
+        yield from self.findings

@@ -6,10 +6,12 @@ Whatever goes wrong on the way becomes an error in AWS's shape; a malformed requ
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,6 +19,7 @@ from batchyard import loglines
 from batchyard.access.authenticate import SignedRequest, authenticate
 from batchyard.api import batch, extra, logs, sts
 from batchyard.api.context import Call, Context
+from batchyard.api.streamed import Stream
 from batchyard.describe.arns import Arns
 from batchyard.errors import ApiError, BadSignature, ClientError, Forbidden, TooLarge
 from batchyard.wire import faults, json11, query_xml, rest_json, router, validate
@@ -45,7 +48,12 @@ class _Gone(Exception):
 class _Answer(NamedTuple):
     status: int
     headers: list[tuple[bytes, bytes]]
-    body: bytes
+    body: bytes | Stream
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the body; None if it ends when it ends."""
+        return self.body.size if isinstance(self.body, Stream) else len(self.body)
 
 
 @dataclass(slots=True)
@@ -92,18 +100,36 @@ async def _serve(context: Context, scope: Scope, receive: Receive, send: Send) -
         answer = _Answer(*faults.render(error, _protocol(scope), request_id))
         if isinstance(error, TooLarge):
             answer.headers.append((b"connection", b"close"))  # the rest of its body is not read
-    headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode())]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+    length = [] if answer.size is None else [(b"content-length", str(answer.size).encode())]
+    await send({"type": "http.response.start", "status": answer.status, "headers": [*answer.headers, *length]})
+    if isinstance(answer.body, Stream):
+        await _send_pieces(answer.body, receive, send)
+    else:
+        await send({"type": "http.response.body", "body": answer.body})
     if access.isEnabledFor(logging.INFO):
         _tell(scope, seen, answer, time.perf_counter() - began_s)
+
+
+async def _send_pieces(stream: Stream, receive: Receive, send: Send) -> None:
+    """Piece by piece, each when the one before is on its way; a client that leaves ends it."""
+    gone = asyncio.ensure_future(receive())  # all of the request was received: what comes now is that nobody listens
+    try:
+        async for piece in stream:
+            if gone.done():
+                return
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        gone.cancel()
+        with suppress(ValueError):  # a generator that a thread is still in: its lock goes with it
+            stream.close()
 
 
 def _tell(scope: Scope, seen: _Seen, answer: _Answer, took_s: float) -> None:
     """The access line: no query, no header and no body of the request is in it."""
     path = scope.get("raw_path", b"").decode("latin-1")
     level = logging.DEBUG if path == extra.HEALTH and answer.status == 200 else logging.INFO
-    fields: dict[str, Any] = {"status": answer.status, "ms": round(took_s * 1000, 2), "bytes": len(answer.body)}
+    fields: dict[str, Any] = {"status": answer.status, "ms": round(took_s * 1000, 2), "bytes": answer.size}
     if seen.key_id:
         fields["key"] = seen.key_id
     operation = (seen.operation or f"{scope['method']} {path}")[:PATH_TOLD]
@@ -138,7 +164,9 @@ async def _answer(context: Context, scope: Scope, receive: Receive, request_id: 
     arns = Arns(context.settings.account, caller.region)
     call = Call(request_id, now_ms, arns, caller.key_id, by_name, body)
     if route.service == "extra":
-        return _success(await extra.answer(context, call, method, raw_path), b"application/json", request_id)
+        made = await extra.answer(context, call, method, raw_path)
+        kind = made.content_type if isinstance(made, Stream) else b"application/json"
+        return _success(made, kind, request_id)
     operate = _operation(route)
     request = _parse(route, body, query)
     validate.check(route.operation, request)
@@ -220,6 +248,6 @@ def _operation(route: router.Route) -> Callable[..., Awaitable[Any]]:
     return operate
 
 
-def _success(body: bytes, content_type: bytes, request_id: str) -> _Answer:
+def _success(body: bytes | Stream, content_type: bytes, request_id: str) -> _Answer:
     headers = [(b"content-type", content_type), (b"x-amzn-requestid", request_id.encode())]
     return _Answer(200, headers, body)

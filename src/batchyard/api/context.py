@@ -13,7 +13,7 @@ from batchyard.config import Settings
 from batchyard.describe.arns import Arns
 from batchyard.describe.jobs import Words
 from batchyard.describe.names import Names
-from batchyard.ports import Clock, DefinitionRow, Intake, LogStore, Reader
+from batchyard.ports import Clock, DefinitionRow, Intake, LogStore, Reader, Upkeep
 
 DEFINITIONS_KEPT = 2_000
 
@@ -31,6 +31,7 @@ class Context:
     clock: Clock
     wall_s: Callable[[], float]
     mint: Callable[[], str]
+    upkeep: Upkeep
     names: Names = field(init=False)
     definitions: Definitions = field(init=False)
 

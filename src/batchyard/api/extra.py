@@ -14,8 +14,10 @@ from urllib.parse import unquote
 import msgspec
 
 import batchyard
+from batchyard.api import admin
 from batchyard.api.batch.jobs import detail, find_job
 from batchyard.api.context import Call, Context
+from batchyard.api.streamed import Stream
 from batchyard.doctor import about, checks
 from batchyard.errors import ClientError, UnknownOperation
 from batchyard.model import ids
@@ -40,6 +42,8 @@ ROUTES = (
         "The job as DescribeJobs shows it, with what it asked for and did not get (`notices`) and, attempt by attempt, "
         "what was used and where it lies (`runs`).",
     ),
+    ExtraRoute("POST", admin.BACKUP, "A backup of everything but keys and logs of jobs: a tar archive (see Backup)."),
+    ExtraRoute("POST", admin.CHECK, "Whether the stored data is sound: a line of JSON for each check, as it is done."),
 )
 LOCAL = "local"  # the provider whose jobs are processes of this machine
 _JOB = re.compile(r"/x/jobs/([^/]+)")
@@ -49,10 +53,14 @@ def health() -> bytes:
     return msgspec.json.encode({"status": "ok", "version": batchyard.__version__})
 
 
-async def answer(context: Context, call: Call, method: str, raw_path: str) -> bytes:
+async def answer(context: Context, call: Call, method: str, raw_path: str) -> bytes | Stream:
     """The body of the answer to a signed request; UnknownOperation if there is no such route."""
     if (method, raw_path) == ("GET", DOCTOR):
         return msgspec.json.encode(await asyncio.to_thread(_examination, context))
+    if (method, raw_path) == ("POST", admin.BACKUP):
+        return await admin.backup(context)
+    if (method, raw_path) == ("POST", admin.CHECK):
+        return await admin.check(context)
     job = _JOB.fullmatch(raw_path)
     if job is None or method != "GET":
         known = ", ".join(f"{each.method} {each.path}" for each in ROUTES)

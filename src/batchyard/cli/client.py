@@ -25,6 +25,7 @@ from batchyard.access import keys, sigv4
 REGION = "us-east-1"
 LOG_GROUP = "/aws/batch/job"
 TIMEOUT_S = 30.0
+STREAM_TIMEOUT_S = 3600.0  # before the first byte of a backup of many gigabytes
 _LOGS_TARGET = "Logs_20140328."
 
 
@@ -140,6 +141,18 @@ class Client:
         """One of our own routes, such as ``/x/jobs/ID``. Refused, Unreachable."""
         return self._patiently("GET", path, "batch", {}, None)
 
+    def stream(self, path: str) -> http.client.HTTPResponse:
+        """POST to one of our own routes whose answer is long; the caller reads it. Refused, Unreachable."""
+        self.close()
+        try:
+            response = self._answer("POST", path, "batch", {}, b"", STREAM_TIMEOUT_S)
+            payload = response.read() if response.status >= 400 else b""
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from None
+        if response.status >= 400:
+            raise _refused(response.status, response.headers, payload, self.endpoint)
+        return response
+
     def close(self) -> None:
         """Drop the connection: also after an interrupt in the middle of a request, before the next one."""
         if self._connection is not None:
@@ -170,33 +183,50 @@ class Client:
             self.close()
             if idle and isinstance(error, ConnectionError | http.client.BadStatusLine):  # kept alive too long
                 return self._send(method, path, service, headers, body)
-            raise Unreachable(
-                f"Nothing answers at {self.endpoint}: {error or type(error).__name__}.",
-                "Is the server running? Start it: batchyard serve",
-            ) from None
-        try:
-            answer = json.loads(payload) if payload else {}
-        except ValueError:
-            raise Problem(f"{self.endpoint} answered {status} with something that is not JSON.") from None
+            raise self._unreachable(error) from None
         if status >= 400:
-            code = answer_headers.get("x-amzn-errortype") or answer.get("__type") or f"HTTP {status}"
-            raise Refused(code.split(":")[0], answer.get("message") or answer.get("Message") or "", status)
-        return answer
+            raise _refused(status, answer_headers, payload, self.endpoint)
+        return _decoded(status, payload, self.endpoint)
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        return Unreachable(
+            f"Nothing answers at {self.endpoint}: {error or type(error).__name__}.",
+            "Is the server running? Start it: batchyard serve",
+        )
 
     def _exchange(
         self, method: str, path: str, service: str, headers: dict[str, str], body: bytes
     ) -> tuple[int, Mapping[str, str], bytes]:
+        response = self._answer(method, path, service, headers, body, TIMEOUT_S)
+        return response.status, response.headers, response.read()
+
+    def _answer(
+        self, method: str, path: str, service: str, headers: dict[str, str], body: bytes, timeout_s: float
+    ) -> http.client.HTTPResponse:
+        """The answer to a signed request, its body not read yet; `timeout_s` is of a new connection."""
         parts = urlsplit(self.endpoint)
         if self._connection is None:
             kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-            self._connection = kind(parts.netloc, timeout=TIMEOUT_S)
+            self._connection = kind(parts.netloc, timeout=timeout_s)
         amz_date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         headers = {**headers, "host": parts.netloc}
         place = self._place
         signed = sigv4.sign(method, path, "", headers, body, place.key_id, place.secret, REGION, service, amz_date)
         self._connection.request(method, path, body=body or None, headers=headers | signed)
-        response = self._connection.getresponse()
-        return response.status, response.headers, response.read()
+        return self._connection.getresponse()
+
+
+def _decoded(status: int, payload: bytes, endpoint: str) -> dict[str, Any]:
+    try:
+        return json.loads(payload) if payload else {}
+    except ValueError:
+        raise Problem(f"{endpoint} answered {status} with something that is not JSON.") from None
+
+
+def _refused(status: int, headers: Mapping[str, str], payload: bytes, endpoint: str) -> Refused:
+    answer = _decoded(status, payload, endpoint)
+    code = headers.get("x-amzn-errortype") or answer.get("__type") or f"HTTP {status}"
+    return Refused(code.split(":")[0], answer.get("message") or answer.get("Message") or "", status)
 
 
 def connection_options(command: Callable) -> Callable:

@@ -18,6 +18,7 @@ COMMANDS = {
     "logs": "Print a job's log.",
     "terminate": "End a job, or an array of jobs.",
     "config": "Show the settings in force, and where each comes from.",
+    "admin": "Back up, restore and check what the server stores.",
     "doctor": "Say what this machine can do for jobs, and what would enable more.",
 }
 
@@ -38,6 +39,8 @@ def _load(name: str) -> click.Command:
             from batchyard.cli.logs import logs as command
         case "terminate":
             from batchyard.cli.terminate import terminate as command
+        case "admin":
+            from batchyard.cli.admin import admin as command
         case "config":
             from batchyard.cli.config import show_settings as command
         case _:

@@ -82,18 +82,22 @@ def api_context(settings: Settings) -> Context:
     from batchyard.store.intake import SqliteIntake
     from batchyard.store.reader import SqliteReader
     from batchyard.store.sqlite import last_ms
+    from batchyard.store.upkeep import SqliteUpkeep
 
     data = settings.data_path
     room = local_room(settings)
+    reserve_bytes = settings.disk_reserve_mib << 20
+    clock = SteadyClock(last_ms(data))
     return Context(
         settings=replace(settings, vcpus=room.cpu_milli // 1000, memory=room.memory_mib),
-        intake=SqliteIntake(data, BellRope(data).ring, settings.disk_reserve_mib << 20),
+        intake=SqliteIntake(data, BellRope(data).ring, reserve_bytes),
         reader=SqliteReader(data),
         logs=FileLogs(data),
         directory=keys.Keyring(known_keys(settings)),
-        clock=SteadyClock(last_ms(data)),
+        clock=clock,
         wall_s=time.time,
         mint=lambda: str(uuid.uuid4()),
+        upkeep=SqliteUpkeep(data, clock.now_ms, reserve_bytes),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 
 from batchyard.store.queries import text
@@ -106,6 +107,17 @@ def open_reader(data_path: Path | str, which: str) -> sqlite3.Connection:
     if _version(db) != VERSION[which]:
         db.close()
         raise StoreError(f"{path} is not at schema version {VERSION[which]}: migrate the data directory first.")
+    return db
+
+
+def attached(data_path: Path | str, which: str, others: Mapping[str, str]) -> sqlite3.Connection:
+    """A connection that cannot write, to one file and, by the names given, to others.
+
+    Within a transaction each file's snapshot begins with the first SELECT from it.
+    """
+    db = open_reader(data_path, which)
+    for name, other in others.items():
+        db.execute(f"ATTACH DATABASE ? AS {name}", (f"file:{_quoted(path_of(data_path, other))}?mode=ro",))
     return db
 
 

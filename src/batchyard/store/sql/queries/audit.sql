@@ -1,0 +1,141 @@
+-- state.db: with requests.db attached as `asked`, what must hold. Each row of an answer is something wrong, in words.
+-- Most ask about the jobs whose numbers are above :after and up to :until.
+
+-- name: next_jobs
+-- Numbers and sizes of jobs, in either file, in order.
+SELECT seq, max(size) FROM (
+  SELECT * FROM (SELECT seq, size FROM main.jobs WHERE seq > :after ORDER BY seq LIMIT :limit)
+  UNION ALL
+  SELECT * FROM (SELECT seq, size FROM asked.jobs WHERE seq > :after ORDER BY seq LIMIT :limit)
+) GROUP BY seq ORDER BY seq LIMIT :limit;
+
+-- name: numbers
+-- Numbers only grow, and what was applied was given out before.
+SELECT 'requests up to ' || s.applied_seq || ' are applied, but only ' || r.last_seq || ' were given out'
+FROM main.meta AS s, asked.meta AS r WHERE s.applied_seq > r.last_seq
+UNION ALL
+SELECT 'request ' || m.seq || ' is above ' || r.last_seq || ', the last number that was given out'
+FROM asked.meta AS r, (SELECT max(seq) AS seq FROM asked.jobs) AS m WHERE m.seq > r.last_seq
+UNION ALL
+SELECT 'job ' || m.seq || ' is above ' || r.last_seq || ', the last number that was given out'
+FROM asked.meta AS r, (SELECT max(seq) AS seq FROM main.jobs) AS m WHERE m.seq > r.last_seq;
+
+-- name: requests
+-- A job that is not on its way out has its request and the same key facts; what was applied has a job.
+SELECT 'job ' || s.seq || ' has no request' FROM main.jobs AS s
+WHERE s.seq > :after AND s.seq <= :until AND NOT EXISTS (SELECT 1 FROM asked.jobs AS r WHERE r.seq = s.seq)
+  AND NOT EXISTS (SELECT 1 FROM main.retiring AS g WHERE g.seq = s.seq)
+UNION ALL
+SELECT 'request ' || r.seq || ' was applied and has no job' FROM asked.jobs AS r
+WHERE r.seq > :after AND r.seq <= :until AND r.seq <= (SELECT applied_seq FROM main.meta)
+  AND NOT EXISTS (SELECT 1 FROM main.jobs AS s WHERE s.seq = r.seq)
+UNION ALL
+SELECT 'job ' || s.seq || ' is not the job that its request asks for (id, queue or size differ)'
+FROM main.jobs AS s JOIN asked.jobs AS r ON r.seq = s.seq
+WHERE s.seq > :after AND s.seq <= :until AND (s.uuid <> r.uuid OR s.queue <> r.queue OR s.size <> r.size);
+
+-- name: texts
+-- What a request names is there.
+SELECT 'request ' || r.seq || ' has no body' FROM asked.jobs AS r
+WHERE r.seq > :after AND r.seq <= :until AND NOT EXISTS (SELECT 1 FROM asked.texts AS t WHERE t.hash = r.text)
+UNION ALL
+SELECT 'request ' || r.seq || ' names queue ' || r.queue || ', which is not there' FROM asked.jobs AS r
+WHERE r.seq > :after AND r.seq <= :until AND NOT EXISTS (SELECT 1 FROM asked.queues AS q WHERE q.id = r.queue)
+UNION ALL
+SELECT 'request ' || r.seq || ' names definition ' || r.definition || ', which is not there' FROM asked.jobs AS r
+WHERE r.seq > :after AND r.seq <= :until
+  AND NOT EXISTS (SELECT 1 FROM asked.definitions AS d WHERE d.id = r.definition);
+
+-- name: arrays
+-- Children are numbered from 0 to the size; an array is over exactly when all of them are, and FAILED if one is.
+WITH counted AS (
+  SELECT j.seq, j.size, j.status, j.succeeded, count(c.idx) AS there, min(c.idx) AS lo, max(c.idx) AS hi,
+         sum(c.status = 5) AS succeeded_now, sum(c.status = 6) AS failed_now
+  FROM main.jobs AS j LEFT JOIN main.children AS c ON c.job = j.seq
+  WHERE j.seq > :after AND j.seq <= :until AND j.size > 0
+    AND NOT EXISTS (SELECT 1 FROM main.retiring AS g WHERE g.seq = j.seq)
+  GROUP BY j.seq
+)
+SELECT 'array ' || seq || ' has ' || there || ' children instead of ' || size FROM counted
+WHERE there <> size OR lo <> 0 OR hi <> size - 1
+UNION ALL
+SELECT 'array ' || seq || ' is over and ' || (there - succeeded_now - failed_now) || ' of its children are not'
+FROM counted WHERE there = size AND status >= 5 AND succeeded_now + failed_now < size
+UNION ALL
+SELECT 'array ' || seq || ' is not over, and all of its children are' FROM counted
+WHERE there = size AND status < 5 AND succeeded_now + failed_now = size
+UNION ALL
+SELECT 'array ' || seq || ' SUCCEEDED with ' || failed_now || ' children FAILED' FROM counted
+WHERE there = size AND status = 5 AND failed_now > 0
+UNION ALL
+SELECT 'array ' || seq || ' FAILED, and none of its children did' FROM counted
+WHERE there = size AND status = 6 AND failed_now = 0 AND succeeded_now = size
+UNION ALL
+SELECT 'array ' || seq || ' counts ' || succeeded || ' children that SUCCEEDED, there are ' || succeeded_now FROM counted
+WHERE there = size AND status >= 5 AND succeeded <> succeeded_now
+UNION ALL
+SELECT 'job ' || j.seq || ' is no array and has children' FROM main.jobs AS j
+WHERE j.seq > :after AND j.seq <= :until AND j.size = 0 AND EXISTS (SELECT 1 FROM main.children AS c WHERE c.job = j.seq);
+
+-- name: attempts
+-- A job that is STARTING or RUNNING has exactly its latest attempt open, no other has one; numbers have no gaps.
+WITH units AS (
+  SELECT j.seq AS job, -1 AS idx, j.status, j.attempts AS latest FROM main.jobs AS j
+  WHERE j.seq > :after AND j.seq <= :until AND j.size = 0
+    AND NOT EXISTS (SELECT 1 FROM main.retiring AS g WHERE g.seq = j.seq)
+  UNION ALL
+  SELECT c.job, c.idx, c.status, c.attempts FROM main.children AS c
+  WHERE c.job > :after AND c.job <= :until AND c.attempts + (c.status IN (3, 4)) > 0
+    AND NOT EXISTS (SELECT 1 FROM main.retiring AS g WHERE g.seq = c.job)
+), tried AS (
+  SELECT u.job, u.idx, u.status, u.latest, count(a.number) AS there, coalesce(max(a.number), 0) AS highest,
+         sum(a.number IS NOT NULL AND a.stopped_ms IS NULL) AS open,
+         max(CASE WHEN a.stopped_ms IS NULL THEN a.number END) AS open_number,
+         max(CASE WHEN a.stopped_ms IS NULL THEN a.started_ms END) AS open_since
+  FROM units AS u LEFT JOIN main.attempts AS a ON a.job = u.job AND a.idx = u.idx GROUP BY u.job, u.idx
+), named AS (
+  SELECT *, CASE idx WHEN -1 THEN 'job ' || job ELSE 'child ' || idx || ' of array ' || job END AS name FROM tried
+)
+SELECT name || ' has ' || there || ' attempts, the latest is said to be ' || latest FROM named
+WHERE there <> latest OR highest <> latest
+UNION ALL
+SELECT name || ' is STARTING or RUNNING and has no open attempt' FROM named WHERE status IN (3, 4) AND open = 0
+UNION ALL
+SELECT name || ' has ' || open || ' open attempts' FROM named WHERE open > 1
+UNION ALL
+SELECT name || ' is over and its attempt ' || open_number || ' is open' FROM named WHERE status >= 5 AND open > 0
+UNION ALL
+SELECT name || ' waits and its attempt ' || open_number || ' is open' FROM named WHERE status < 3 AND open > 0
+UNION ALL
+SELECT name || ' has attempt ' || open_number || ' open, which is not its latest' FROM named
+WHERE status IN (3, 4) AND open = 1 AND open_number <> latest
+UNION ALL
+SELECT name || ' is STARTING and its attempt runs, or RUNNING and it does not' FROM named
+WHERE status IN (3, 4) AND open = 1 AND (status = 4) <> (open_since IS NOT NULL)
+UNION ALL
+SELECT 'attempt ' || a.number || ' of job ' || a.job || ' (index ' || a.idx || ') belongs to nothing'
+FROM main.attempts AS a WHERE a.job > :after AND a.job <= :until
+  AND NOT EXISTS (SELECT 1 FROM main.retiring AS g WHERE g.seq = a.job)
+  AND CASE a.idx WHEN -1 THEN NOT EXISTS (SELECT 1 FROM main.jobs AS j WHERE j.seq = a.job AND j.size = 0)
+      ELSE NOT EXISTS (SELECT 1 FROM main.children AS c WHERE c.job = a.job AND c.idx = a.idx) END;
+
+-- name: journal
+-- The last state that was told of a job, whole, is its state; its entries' times never go back.
+SELECT 'job ' || job || ' is in state ' || status || ', the journal told ' || coalesce(told, 'nothing') FROM (
+  SELECT j.seq AS job, j.status, (
+    SELECT e.status FROM main.journal AS e WHERE e.job = j.seq AND e.idx = -1 AND e.status IS NOT NULL
+    ORDER BY e.n DESC LIMIT 1
+  ) AS told
+  FROM main.jobs AS j WHERE j.seq > :after AND j.seq <= :until
+    AND NOT EXISTS (SELECT 1 FROM main.retiring AS g WHERE g.seq = j.seq)
+) WHERE told IS NULL OR told <> status
+UNION ALL
+SELECT 'the journal goes back in time at entry ' || n FROM (
+  SELECT n, at_ms, lag(at_ms) OVER (PARTITION BY job ORDER BY n) AS earlier FROM main.journal
+  WHERE job > :after AND job <= :until
+) WHERE at_ms < earlier;
+
+-- name: wishes
+-- A wish is of a job that is there.
+SELECT 'wish ' || w.seq || ' names job ' || w.job || ', which is not there' FROM asked.wishes AS w
+WHERE w.job > :after AND w.job <= :until AND NOT EXISTS (SELECT 1 FROM asked.jobs AS r WHERE r.seq = w.job);
