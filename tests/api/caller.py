@@ -36,6 +36,7 @@ class _Raw:
 def call(app, method: str, url: str, headers: list[tuple[str, str]], body: bytes | list[bytes] = b"") -> Answer:
     """One request; a list of bytes is a body in chunks."""
     chunks = [body] if isinstance(body, bytes) else list(body)
+    whole = bool(chunks)  # an empty list is a client that leaves before its request is whole
     parts = urlsplit(url)
     scope = {
         "type": "http",
@@ -48,6 +49,8 @@ def call(app, method: str, url: str, headers: list[tuple[str, str]], body: bytes
     sent = []
 
     async def receive():
+        if not chunks and whole:
+            await asyncio.Event().wait()  # the client is there until it is answered
         if not chunks:
             return {"type": "http.disconnect"}
         chunk = chunks.pop(0)

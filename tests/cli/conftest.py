@@ -44,7 +44,7 @@ class ScriptedApi:
                 self._answer(self.path, {})
 
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])) or b"{}")
                 target = self.headers.get("x-amz-target")
                 self._answer(target.partition(".")[2] if target else self.path.removeprefix("/v1/"), body)
 
@@ -69,6 +69,7 @@ class ScriptedApi:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # a client that leaves in the middle is nobody's concern
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 

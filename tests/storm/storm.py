@@ -16,6 +16,7 @@ from batchyard.engine.engine import Engine
 from batchyard.model.jobs import NewDefinition, NewEnvironment, NewQueue
 from batchyard.model.needs import Needs
 from batchyard.store import sqlite
+from batchyard.store.audit import OK, audit
 from batchyard.store.commits import SqliteCommits
 from batchyard.store.intake import SqliteIntake
 from tests.storm.auditor import Auditor
@@ -183,14 +184,22 @@ class Storm:
                 if self.callers.known and self.rng.random() < 0.08:
                     self._call(self.callers.wish(self.intake))
                 self._tick(stormy=True)
+                if self.turns % 150 == 0:
+                    self._inspect()
             self._calm()
             self.auditor.verdict()
+            self._inspect()
         except BaseException as error:
             error.add_note(f"{self.knobs}\nrepeat with: make storm SEEDS={self.seed}:{self.seed + 1}")
             raise
         finally:
             self._close()
         return self
+
+    def _inspect(self) -> None:
+        """What the operator's check says of the files, at any moment."""
+        wrong = [finding for finding in audit(self.data, rest=False) if finding.word != OK]
+        assert not wrong, wrong
 
     def _call(self, call) -> None:
         self.calls.append(self.loop.create_task(call))

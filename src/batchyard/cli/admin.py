@@ -118,8 +118,7 @@ def restore(file: Path, data: str | None) -> None:
     except config.SettingError as error:
         raise Problem(f"{error}.") from None
     except archive.BadArchive as error:
-        said = str(error)
-        raise Problem(f"{said[0].upper()}{said[1:]}.", "Nothing was written.") from None
+        raise Problem(f"{error}.", "Nothing was written.") from None
     except OSError as error:
         raise Problem(f"{error.filename or file}: {error.strerror}.", "Nothing was written.") from None
     click.echo(f"{target} holds what was stored at {render.instant(manifest.taken_ms)}.")

@@ -46,7 +46,7 @@ LOOKS = (
     Look("arrays", "Each array has its children, and its state agrees with theirs.", _SQL.arrays),
     Look("attempts", "Attempts are numbered without gaps, and open exactly where a job is STARTING or RUNNING.",
          _SQL.attempts),
-    Look("journal", "The journal's times never go back, and it ends for each job with the job's state.", _SQL.journal),
+    Look("journal", "The journal tells the life of each job without a gap, up to the state it is in.", _SQL.journal),
     Look("wishes", "Each cancel and terminate names a job.", _SQL.wishes),
 )  # fmt: skip
 

@@ -89,7 +89,7 @@ def _members(archive: tarfile.TarFile, into: Path | None, path: Path) -> Manifes
         raise BadArchive(f"{path} is no backup: it does not begin with {MANIFEST}")
     manifest = _manifest(_opened(archive, first).read(), path)
     if into is not None and shutil.disk_usage(into).free < sum(file.size for file in manifest.files):
-        raise BadArchive(f"there is no room for what {path} holds: {sum(f.size for f in manifest.files) >> 20} MiB")
+        raise BadArchive(f"There is no room for what {path} holds: {sum(f.size for f in manifest.files) >> 20} MiB")
     for promised in manifest.files:
         member = archive.next()
         if member is None:

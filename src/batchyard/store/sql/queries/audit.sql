@@ -120,7 +120,7 @@ FROM main.attempts AS a WHERE a.job > :after AND a.job <= :until
       ELSE NOT EXISTS (SELECT 1 FROM main.children AS c WHERE c.job = a.job AND c.idx = a.idx) END;
 
 -- name: journal
--- The last state that was told of a job, whole, is its state; its entries' times never go back.
+-- What was told of a job, whole, is its life without a gap, and the last state told is its state.
 SELECT 'job ' || job || ' is in state ' || status || ', the journal told ' || coalesce(told, 'nothing') FROM (
   SELECT j.seq AS job, j.status, (
     SELECT e.status FROM main.journal AS e WHERE e.job = j.seq AND e.idx = -1 AND e.status IS NOT NULL
@@ -130,10 +130,10 @@ SELECT 'job ' || job || ' is in state ' || status || ', the journal told ' || co
     AND NOT EXISTS (SELECT 1 FROM main.retiring AS g WHERE g.seq = j.seq)
 ) WHERE told IS NULL OR told <> status
 UNION ALL
-SELECT 'the journal goes back in time at entry ' || n FROM (
-  SELECT n, at_ms, lag(at_ms) OVER (PARTITION BY job ORDER BY n) AS earlier FROM main.journal
-  WHERE job > :after AND job <= :until
-) WHERE at_ms < earlier;
+SELECT 'entry ' || n || ' of the journal has job ' || job || ' leave state ' || before || ', which was in ' || earlier FROM (
+  SELECT n, job, before, lag(status) OVER (PARTITION BY job ORDER BY n) AS earlier FROM main.journal
+  WHERE job > :after AND job <= :until AND idx = -1 AND status IS NOT NULL
+) WHERE before <> earlier;
 
 -- name: wishes
 -- A wish is of a job that is there.
