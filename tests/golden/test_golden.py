@@ -81,7 +81,21 @@ def mistakes(types: Typist) -> None:
     types("serve", "--port", "99999")
 
 
-SCENARIOS = (first_run, failures, ends, mistakes)
+def upkeep(types: Typist) -> None:
+    types("run", "--", "true")
+    types("admin", "check")
+    types("admin", "backup", "b.tar")
+    types("admin", "backup", "b.tar")
+    types("admin", "backup", "--force", "b.tar")
+    types("admin", "restore", "b.tar", "--data", "restored")
+    types("admin", "restore", "b.tar", "--data", "restored")
+    types("admin", "check", "--data", "restored")
+    (types.live.directory / "restored" / "state.db").write_bytes(b"garbage, " * 1000)
+    types("admin", "check", "--data", "restored")
+    types("serve", "--data", "restored", "--port", "0")
+
+
+SCENARIOS = (first_run, failures, ends, mistakes, upkeep)
 
 
 @pytest.fixture

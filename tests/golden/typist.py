@@ -23,6 +23,8 @@ _VARYING = (
     (re.compile(r"\b[0-9a-f]{32}\b"), "0123456789abcdef" * 2),
     (re.compile(r"http://127\.0\.0\.1:\d+"), "http://127.0.0.1:22824"),
     (re.compile(r"\b1[0-9]{12}\b"), "1767323045000"),
+    (re.compile(r"schema version \d+"), "schema version 9"),
+    (re.compile(r"\b\d+\.\d MiB"), "0.1 MiB"),
     (re.compile(r"\(process \d+\)"), "(process 4711)"),
     (re.compile(r"(ACCESS_KEY(?:_ID)?=)\S+"), r"\1..."),
 )

@@ -151,7 +151,7 @@ def test_a_damaged_file_is_named_and_rows_are_not_compared(data, which, how):
             db.execute(f"PRAGMA user_version = {VERSION[which] + (1 if how == 'newer' else -1)}")
     found = broken(data)
     assert set(found) >= {path.name, "rows"}, found
-    assert str(path) in found[path.name]
+    assert found[path.name].startswith("It ")
 
 
 def test_it_changes_nothing(data):

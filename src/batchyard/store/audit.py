@@ -79,18 +79,18 @@ def _sound(data_path: Path, which: str, pace: Callable[[float], None]) -> Findin
     path = path_of(data_path, which)
     try:
         if not path.is_file():
-            return Finding(path.name, BROKEN, f"{path} is not there.", RESTORE)
+            return Finding(path.name, BROKEN, "It is not there.", RESTORE)
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
             version = db.execute("PRAGMA user_version").fetchone()[0]
             found = _integrity(db, pace)
     except (sqlite3.Error, OSError) as error:
-        return Finding(path.name, BROKEN, f"{path} cannot be read: {error}.", RESTORE)
+        return Finding(path.name, BROKEN, f"It cannot be read: {error}.", RESTORE)
     if found:
-        return Finding(path.name, BROKEN, f"{path} is damaged: {'; '.join(found)}.", RESTORE)
+        return Finding(path.name, BROKEN, f"It is damaged: {'; '.join(found)}.", RESTORE)
     if version != VERSION[which]:
         step = "Start this Batchyard once, which brings it up to date." if version < VERSION[which] else None
         return Finding(
-            path.name, BROKEN, f"{path} has schema version {version}, not {VERSION[which]}.", step or "Use a newer one."
+            path.name, BROKEN, f"It has schema version {version}, not {VERSION[which]}.", step or "Use a newer one."
         )
     return Finding(path.name, OK, f"SQLite finds nothing wrong; schema version {version}.")
 
