@@ -105,6 +105,13 @@ def test_without_room_it_is_refused_before_a_byte_is_copied(data, filled):
     SqliteUpkeep(data, lambda: 1).backup().close()
 
 
+def test_a_file_that_cannot_be_read_is_no_traceback(data, filled):
+    path_of(data, REQUESTS).write_bytes(b"garbage, " * 5000)
+    with pytest.raises(Unavailable, match="could not be taken.*file is not a database.*batchyard admin check"):
+        backup.take(data, 1)
+    assert not list(data.glob("backup-*"))
+
+
 def test_every_backup_under_load_is_of_one_moment(data, tmp_path):
     """Submissions and commits go on without a pause; each backup has what was acknowledged before it began."""
     kept, acknowledged, stop = [], [], threading.Event()
@@ -289,9 +296,9 @@ def test_a_file_that_is_damaged_inside_is_refused(data, filled, tmp_path):
     path = path_of(data, REQUESTS)
     with closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        page = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'texts'").fetchone()[0]
     with path.open("r+b") as file:
-        for at in range(4096, path.stat().st_size, 4096):
-            file.seek(at)
-            file.write(b"\xff" * 200)
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 200)
     with pytest.raises(restore.BadArchive, match="requests.db is damaged"):
         restore.restore(written(data, tmp_path / "b.tar"), tmp_path / "data2")

@@ -79,9 +79,10 @@ def take(data_path: Path, now_ms: int, reserve_bytes: int = 0) -> Archive:
             for which in ORDER:
                 _copy(snapshots[which], path_of(spool, which))
         return Archive(spool, _manifest(spool, now_ms))
-    except (OSError, sqlite3.OperationalError) as error:
+    except (OSError, sqlite3.Error) as error:
         shutil.rmtree(spool, ignore_errors=True)
-        raise Unavailable(f"The backup could not be written ({error}).", _TRY_LATER) from error
+        step = "See what batchyard admin check says of the files, and whether their disk has room."
+        raise Unavailable(f"The backup could not be taken ({error}).", step) from error
     except BaseException:
         shutil.rmtree(spool, ignore_errors=True)
         raise
