@@ -116,7 +116,11 @@ def _memory(found: About | None) -> Check:
         kept, where = found.groups is not None, str(found.groups)
     if kept:
         return Check("memory", OK, f"The kernel enforces memory limits, by control groups below {where}.")
-    remedy = f"mount {CGROUPS} writable" if os.geteuid() == 0 else "run the server as root: control groups need it"
+    remedy = f"mount {CGROUPS} writable"
+    if os.geteuid() != 0:
+        remedy = (
+            "run the server as root, or as the service in deploy/ with systemd 254 or newer: control groups need it"
+        )
     return Check("memory", WEAKER, f"{about.POLLED[0].upper()}{about.POLLED[1:]}.", remedy)
 
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 MOUNT = "/sys/fs/cgroup"
+DELEGATED = "server"  # DelegateSubgroup of deploy/*.service
 
 
 class Files(NamedTuple):
@@ -33,11 +34,22 @@ def make_base(data: str) -> str | None:
     with suppress(OSError):
         if os.path.isdir(f"{MOUNT}/memory"):
             return _tried(os.path.join(f"{MOUNT}/memory", _own_group("memory").lstrip("/"), name))
-        _write(f"{MOUNT}/cgroup.subtree_control", "+memory")
-        base = _tried(f"{MOUNT}/{name}")
+        above = _above()
+        _write(f"{above}/cgroup.subtree_control", "+memory")
+        base = _tried(f"{above}/{name}")
         _write(f"{base}/cgroup.subtree_control", "+memory")
         return base
     return None
+
+
+def _above() -> str:
+    """Where our groups go: beside our own in what a service manager has delegated, else at the top (root's right).
+
+    A group whose children have a memory controller holds no processes, so a delegated group is of use only if we were
+    put into one below it.
+    """
+    service, own = os.path.split(_own_group(""))
+    return f"{MOUNT}{service}".rstrip("/") if own == DELEGATED else MOUNT
 
 
 def _own_group(controller: str) -> str:
