@@ -131,6 +131,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "disk_reserve_mib", _natural, 16, "MiB", "With less free for the data directory, nothing new is taken or run"
     ),
+    Setting(
+        "metrics_file",
+        _path,
+        "",
+        "path",
+        "Write the metrics there, too, for others to read; empty: nowhere",
+    ),
     Setting("quit_runner", _switch, False, "yes or no", "When the server ends, end its running jobs too"),
     Setting("log_level", _level, "warning", "level", "What the server says on standard error"),
     Setting("log_format", _format, "text", "format", "How it says it: text, or json (one object a line)"),
@@ -159,6 +166,7 @@ class Settings:
     jobs_keep_days: int
     jobs_keep_most: int
     disk_reserve_mib: int
+    metrics_file: str
     quit_runner: bool
     log_level: str
     log_format: str

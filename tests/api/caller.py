@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 
 KEY_ID, SECRET = "BYAKEXAMPLE", "a-secret"
+TOKEN = "a-token-for-metrics"
 ENDPOINT = "http://127.0.0.1:22824"
 
 

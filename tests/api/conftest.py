@@ -45,6 +45,7 @@ class Server:
                 wall_s=time.time,
                 mint=lambda: str(uuid.uuid4()),
                 upkeep=self.upkeep,
+                metrics_token=caller.TOKEN,
             )
         )
         self.batch = caller.client(self.app, "batch")

@@ -103,7 +103,8 @@ def test_a_slow_machine_does_not_keep_other_callers_waiting(server, monkeypatch)
     assert threads and threads[0] is not threading.main_thread()
 
 
-def test_every_route_of_the_table_is_answered_and_another_is_told_of_them(furnished):
+def test_every_route_of_the_table_is_answered_and_another_is_told_of_them(furnished, tmp_path):
+    (tmp_path / "metrics.prom").write_text("")
     job_id = furnished.submit()
     for each in extra.ROUTES:
         assert signed(furnished.app, each.method, each.path.replace("ID", job_id)).status == 200, each

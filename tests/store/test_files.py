@@ -18,6 +18,7 @@ from batchyard.store.commits import SqliteCommits
 from batchyard.store.queries import queries
 from batchyard.store.reader import SqliteReader
 from batchyard.store.sqlite import (
+    METRICS,
     REQUESTS,
     STATE,
     VERSION,
@@ -56,7 +57,7 @@ def test_a_directory_with_odd_characters_in_its_name(tmp_path):
     odd = tmp_path / "50% #1 ?"
     odd.mkdir()
     migrate(odd)
-    assert sorted(path.name for path in odd.iterdir()) == ["observe.db", "requests.db", "state.db"]
+    assert sorted(path.name for path in odd.iterdir()) == ["metrics.db", "observe.db", "requests.db", "state.db"]
     open_writer(odd, STATE).close()
 
 
@@ -210,7 +211,7 @@ def test_a_reader_cannot_write(data, which):
 
 @pytest.mark.parametrize("noun", NOUNS)
 def test_every_query_fits_the_schema_of_its_file(data, noun):
-    which = re.match(r"-- (requests|state|observe)\.db: ", loader.text(f"queries/{noun}.sql"))[1]
+    which = re.match(r"-- (requests|state|observe|metrics)\.db: ", loader.text(f"queries/{noun}.sql"))[1]
     db = attached(data, which, {"asked": REQUESTS}) if noun == "audit" else open_reader(data, which)
     for name, sql in vars(queries(noun)).items():
         named = dict.fromkeys(re.findall(r":([a-z_]+)", sql), 0)
@@ -258,6 +259,14 @@ def test_the_schemas_travel_with_the_package():
         (STATE, "retiring", "ended"),
         (STATE, "retiring", "delete_journal"),
         (STATE, "retiring", "delete_attempts"),
+        (STATE, "retiring", "told_until"),
+        (STATE, "figures", "told"),
+        (STATE, "figures", "told_of"),
+        (METRICS, "tallies", "waiting_at"),
+        (METRICS, "tallies", "oldest"),
+        (METRICS, "tallies", "waiting_queues"),
+        (METRICS, "tallies", "forget_series"),
+        (REQUESTS, "asked", "submitted"),
         (REQUESTS, "removals", "delete_text"),
         (REQUESTS, "removals", "delete_wishes"),
         (REQUESTS, "removals", "waiting_after"),

@@ -52,6 +52,7 @@ class Site:
         self.data, self.keep = data, keep
         self.logs = []
         self.now = 1_000
+        self.counted = 10**9  # entries of the journal up to this one are counted
         self.intake = SqliteIntake(data)
         self.reader = SqliteReader(data)
         self.commits = None
@@ -60,7 +61,9 @@ class Site:
     def start_engine(self):
         if self.commits is not None:
             self.commits.close()
-        self.commits = SqliteCommits(self.data, self.keep, lambda *log: self.logs.append(log))
+        self.commits = SqliteCommits(
+            self.data, self.keep, lambda *log: self.logs.append(log), counted=lambda: self.counted
+        )
         self.applied = self.commits.load().applied_seq
 
     async def start_api(self):
@@ -161,6 +164,36 @@ def test_jobs_go_by_number_the_first_to_end_first(site):
         return [place for place in range(6) if site.known(jobs[place][0]) is None]
 
     assert site(story, Retention(DAY_MS, 2)) == [0, 3], "the first two to end"
+
+
+def test_a_job_stays_until_all_that_was_told_of_it_is_counted(site, data):
+    async def story(site):
+        jobs = [await site.submit() for _ in range(3)]
+        for _, event in jobs:
+            site.run(event)
+        await site.submit()  # so that the journal's newest row is another job's
+        ends = [n for (n,) in look(data, STATE, "SELECT n FROM journal WHERE kind = 'closed' ORDER BY n")]
+        for site.counted, gone in ((0, 0), (ends[0] - 1, 0), (ends[0], 1), (ends[2] - 1, 2), (ends[2], 3)):
+            await site.drain()
+            assert [site.known(uuid) is None for uuid, _ in jobs] == [place < gone for place in range(3)], site.counted
+
+    site(story, Retention(0, 0))
+
+
+def test_nothing_is_counted_any_more_and_jobs_go_all_the_same(site, data, monkeypatch):
+    async def story(site):
+        site.counted = 0
+        uuid, event = await site.submit()
+        site.run(event)
+        entries = look(data, STATE, "SELECT max(n) FROM journal")[0][0]
+        monkeypatch.setattr(retention, "HELD_MOST", entries)
+        await site.drain()
+        assert site.known(uuid)
+        await site.submit()
+        await site.drain()
+        assert site.known(uuid) is None
+
+    site(story, Retention(0, 0))
 
 
 def test_an_array_counts_its_children(site, data):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import stat
 import string
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from batchyard.config import SettingError
+from batchyard.access import secret_file
+from batchyard.access.secret_file import KeyFileError
 
 ID_VARIABLE = "BATCHYARD_ACCESS_KEY_ID"
 SECRET_VARIABLE = "BATCHYARD_SECRET_ACCESS_KEY"
@@ -41,10 +41,6 @@ class Keyring:
         return self._secrets.get(key_id)
 
 
-class KeyFileError(SettingError):
-    """The access key cannot be read or must not be used as it stands; the message says what to do."""
-
-
 def generate() -> Key:
     """A new random key: 80 bits in its id, 238 in its secret."""
     key_id = ID_PREFIX + "".join(secrets.choice(_BASE32) for _ in range(16))
@@ -64,21 +60,7 @@ def from_environment(environ: Mapping[str, str]) -> Key | None:
 
 def read(path: str | os.PathLike[str]) -> Key:
     """The key in the file; KeyFileError if it is missing, garbled, or readable by others."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise KeyFileError(f"access key file {path}: {error.strerror}") from None
-    try:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise KeyFileError(f"access key file {path}: not a regular file")
-        if about.st_mode & 0o077:
-            mode = stat.S_IMODE(about.st_mode)
-            raise KeyFileError(f"access key file {path}: others may read it (mode {mode:04o}); run `chmod 600 {path}`")
-        content = os.read(descriptor, 1024)
-    finally:
-        os.close(descriptor)
-    key_id, colon, secret = content.decode("ascii", "replace").strip().partition(":")
+    key_id, colon, secret = secret_file.read(path, "access key file").partition(":")
     if not colon:
         raise KeyFileError(f"access key file {path}: it must hold one line ID:SECRET")
     return _checked(key_id, secret, f"access key file {path}")
@@ -92,36 +74,9 @@ def ensure(path: str | os.PathLike[str]) -> Key:
     """
     path = Path(path)
     if not path.exists():
-        _write(path, generate())
+        made = generate()
+        secret_file.make(path, f"{made.id}:{made.secret}\n", "access key file")
     return read(path)
-
-
-def _write(path: Path, key: Key) -> None:
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with open(descriptor, "w") as file:
-                os.fchmod(file.fileno(), 0o600)  # whatever the umask is
-                file.write(f"{key.id}:{key.secret}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(draft, path)  # unlike rename, fails if somebody else was first
-        finally:
-            os.unlink(draft)
-        _sync_directory(path.parent)
-    except FileExistsError:
-        pass
-    except OSError as error:
-        raise KeyFileError(f"access key file {path}: it cannot be made: {error.strerror}") from None
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _checked(key_id: str, secret: str, source: str) -> Key:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from batchyard import loglines
+from batchyard.access import tokens
 from batchyard.access.authenticate import SignedRequest, authenticate
 from batchyard.api import batch, extra, logs, sts
 from batchyard.api.context import Call, Context
@@ -154,6 +155,8 @@ async def _answer(context: Context, scope: Scope, receive: Receive, request_id: 
     method, raw_path = scope["method"], scope.get("raw_path", b"").decode("latin-1")
     if (method, raw_path) == ("GET", extra.HEALTH):
         return _success(extra.health(), b"application/json", request_id)
+    if (method, raw_path) == ("GET", extra.METRICS) and tokens.bears(headers, context.metrics_token):
+        return _success(extra.metrics(context), extra.METRICS_TYPE, request_id)
     by_name = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
     action = query_xml.action(body) if raw_path == "/" else None
     route = router.route(method, raw_path, by_name.get("x-amz-target"), action)
@@ -163,6 +166,8 @@ async def _answer(context: Context, scope: Scope, receive: Receive, request_id: 
     _check_scope(caller.service, route.service)
     arns = Arns(context.settings.account, caller.region)
     call = Call(request_id, now_ms, arns, caller.key_id, by_name, body)
+    if (method, raw_path) == ("GET", extra.METRICS):
+        return _success(extra.metrics(context), extra.METRICS_TYPE, request_id)
     if route.service == "extra":
         made = await extra.answer(context, call, method, raw_path)
         kind = made.content_type if isinstance(made, Stream) else b"application/json"

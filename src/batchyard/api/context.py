@@ -21,7 +21,7 @@ DEFINITIONS_KEPT = 2_000
 @dataclass
 class Context:
     """All that outlives a call. `directory` knows the access keys; `wall_s` is wall time in seconds, by which
-    signatures are judged; `mint` makes a new UUID in its usual text form."""
+    signatures are judged; `mint` makes a new UUID in its usual text form; `metrics_token` lets read the metrics."""
 
     settings: Settings
     intake: Intake
@@ -32,6 +32,7 @@ class Context:
     wall_s: Callable[[], float]
     mint: Callable[[], str]
     upkeep: Upkeep
+    metrics_token: str
     names: Names = field(init=False)
     definitions: Definitions = field(init=False)
 

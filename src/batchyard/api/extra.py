@@ -19,12 +19,14 @@ from batchyard.api.batch.jobs import detail, find_job
 from batchyard.api.context import Call, Context
 from batchyard.api.streamed import Stream
 from batchyard.doctor import about, checks
-from batchyard.errors import ClientError, UnknownOperation
+from batchyard.errors import ClientError, Unavailable, UnknownOperation
 from batchyard.model import ids
 from batchyard.ports import AttemptRow, JobRow
 
 HEALTH = "/x/health"
 DOCTOR = "/x/doctor"
+METRICS = "/metrics"
+METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 
 class ExtraRoute(NamedTuple):
@@ -36,6 +38,12 @@ class ExtraRoute(NamedTuple):
 ROUTES = (
     ExtraRoute("GET", HEALTH, "That the server answers, and its version. The only call that is not signed."),
     ExtraRoute("GET", DOCTOR, "What this machine can do for jobs, check by check; it may take seconds."),
+    ExtraRoute(
+        "GET",
+        METRICS,
+        "The metrics in Prometheus' text format. Instead of a signature it takes the token in the file metrics-token "
+        "of the data directory (`Authorization: Bearer TOKEN`).",
+    ),
     ExtraRoute(
         "GET",
         "/x/jobs/ID",
@@ -51,6 +59,16 @@ _JOB = re.compile(r"/x/jobs/([^/]+)")
 
 def health() -> bytes:
     return msgspec.json.encode({"status": "ok", "version": batchyard.__version__})
+
+
+def metrics(context: Context) -> bytes:
+    """The page that the observe process wrote last; Unavailable until there is one."""
+    try:
+        return (context.settings.data_path / "metrics.prom").read_bytes()
+    except FileNotFoundError:
+        raise Unavailable(
+            "There are no metrics yet.", "They come within seconds of the server's start; if not, its log says why."
+        ) from None
 
 
 async def answer(context: Context, call: Call, method: str, raw_path: str) -> bytes | Stream:

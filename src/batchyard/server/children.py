@@ -8,9 +8,11 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
 import uuid
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchyard.config import Settings
@@ -20,10 +22,12 @@ from batchyard.model.needs import Needs
 if TYPE_CHECKING:
     from batchyard.access.keys import Key
     from batchyard.api.context import Context
+    from batchyard.observe.counting import Counting
     from batchyard.observe.follow import Follower
 
 log = logging.getLogger("batchyard.server")
 
+END_S = 2.0  # in which the counting of metrics ends; it may be killed at any time
 PROVIDER, PRETEND = "local", "pretend"  # names of executors; `pretend` serves many providers
 
 
@@ -52,10 +56,12 @@ def run_engine(settings: Settings) -> None:
     from batchyard.store.commits import SqliteCommits
     from batchyard.store.retention import DAY_MS, Retention
     from batchyard.store.sqlite import last_ms
+    from batchyard.store.tallies import Counted
 
     data = settings.data_path
     keep = Retention(settings.jobs_keep_days * DAY_MS, settings.jobs_keep_most)
-    commits = SqliteCommits(data, keep, FileLogs(data).remove, settings.disk_reserve_mib << 20)
+    reserve_bytes = settings.disk_reserve_mib << 20
+    commits = SqliteCommits(data, keep, FileLogs(data).remove, reserve_bytes, Counted(data))
     snapshot = commits.load()
     clock = SteadyClock(last_ms(data))
     executors = {
@@ -98,6 +104,7 @@ def api_context(settings: Settings) -> Context:
         wall_s=time.time,
         mint=lambda: str(uuid.uuid4()),
         upkeep=SqliteUpkeep(data, clock.now_ms, reserve_bytes),
+        metrics_token=metrics_token(settings),
     )
 
 
@@ -115,6 +122,7 @@ def enrol_followers(settings: Settings) -> None:
 
 def run_observe(settings: Settings) -> None:
     """The observe process: until the lifeline (standard input) is cut."""
+    from batchyard.observe.counting import keep_counting
     from batchyard.observe.follow import Observer
     from batchyard.store.journal import SqliteCursors, SqliteJournal
 
@@ -122,11 +130,31 @@ def run_observe(settings: Settings) -> None:
     observer = Observer(followers(settings), lambda: SqliteJournal(data), SqliteCursors(data))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stop = threading.Event()
+    counter = threading.Thread(
+        target=keep_counting, args=(lambda: counting(settings), stop), name="metrics", daemon=True
+    )
     try:
         observer.start()
+        counter.start()
         select.select([sys.stdin], [], [])
     finally:
+        stop.set()
         observer.end()
+        counter.join(END_S)
+
+
+def counting(settings: Settings) -> Counting:
+    """Who counts the journal for the metrics."""
+    from batchyard import __version__
+    from batchyard.observe.counting import Counting
+    from batchyard.observe.page import Publisher
+    from batchyard.store.figures import SqliteFigures
+    from batchyard.store.tallies import SqliteTallies
+
+    data = settings.data_path
+    elsewhere = Path(settings.metrics_file) if settings.metrics_file else None
+    return Counting(SqliteFigures(data), SqliteTallies(data), Publisher(data, elsewhere, __version__).publish)
 
 
 def known_keys(settings: Settings) -> list[Key]:
@@ -139,6 +167,13 @@ def known_keys(settings: Settings) -> list[Key]:
     else:
         found.append(keys.ensure(settings.data_path / "access-key"))
     return [key for key in found if key is not None]
+
+
+def metrics_token(settings: Settings) -> str:
+    """What lets read the metrics without signing; made at the first start."""
+    from batchyard.access import tokens
+
+    return tokens.ensure(settings.data_path / "metrics-token")
 
 
 def run_api(settings: Settings, listener: int) -> None:

@@ -42,6 +42,7 @@ _VIEWS = queries("views")
 
 log = logging.getLogger(__name__)
 
+_ALL = 2**63 - 1
 _CHUNK = 1000  # live jobs read from requests.db at a time
 
 
@@ -49,7 +50,7 @@ class SqliteCommits:
     """The writing process of state.db; it only reads requests.db. One per data directory, used from one thread.
 
     Of finished jobs it keeps what `keep` says; `forget_log` removes the log of an attempt that goes with its job.
-    Of the disk it leaves `reserve_bytes` free if others do.
+    Of the disk it leaves `reserve_bytes` free if others do. `counted` tells up to which entry the journal is counted.
     """
 
     def __init__(
@@ -58,12 +59,14 @@ class SqliteCommits:
         keep: Retention | None = None,
         forget_log: Callable[[str, int], None] = lambda attempt, opened_ms: None,
         reserve_bytes: int = 0,
+        counted: Callable[[], int] = lambda: _ALL,
     ):
         self._disk = Disk(data_path, reserve_bytes)
         self._state = open_writer(data_path, STATE)
         self._requests = open_reader(data_path, REQUESTS)
         self._keep = keep or Retention()
         self._forget_log = forget_log
+        self._counted = counted
         self._awaited = Awaited()
         self._retirement: Retirement | None = None
         self._job_spec = lru_cache(maxsize=256)(self._read_job_spec)
@@ -111,6 +114,10 @@ class SqliteCommits:
                 state.execute("PRAGMA synchronous = FULL")
         except sqlite3.OperationalError as error:
             log.warning("state.db: the view %s was not written: %s", name, error)
+
+    def _may_go(self) -> int:
+        """Up to which entry of the journal jobs may go. A full disk lets nothing be counted, and room is worth more."""
+        return self._counted() if self.has_room() else _ALL
 
     @contextmanager
     def _transaction(self, now_ms: int) -> Iterator[None]:
@@ -198,7 +205,7 @@ class SqliteCommits:
         providers = {name: Needs(*room) for name, *room in state.execute(_STATES.providers)}
         self._awaited = Awaited()
         jobs = self._held_jobs()
-        self._retirement = Retirement(state, self._requests, self._awaited, self._keep, self._forget_log)
+        self._retirement = Retirement(state, self._requests, self._awaited, self._keep, self._forget_log, self._may_go)
         return Snapshot(applied_seq, last_ms, providers, self._configuration(applied_seq), jobs)
 
     def _configuration(self, applied_seq: int) -> list[Event]:

@@ -44,6 +44,8 @@ EXAMINED = 2000  # finished jobs looked at
 COUNTED = 5000  # finished jobs counted
 OUTSTANDING = 500  # proposals at a time
 
+HELD_MOST = 1_000_000  # entries of the journal that wait for being counted; from there on nothing waits any more
+
 # Of one transaction in the api.
 REMOVED = 200
 UNCHECKED = 10_000  # requests after checked_seq; when there are more, the engine is behind and removal waits for it
@@ -110,7 +112,8 @@ class Retirement:
     """Proposes jobs and deletes those whose requests are gone. Steps run inside an open transaction of state.db.
 
     What it remembers besides rows is where it is: a failed commit makes it useless, as it does the whole engine.
-    `forget_log` removes the log of an attempt, by id and time of opening (ms); it may be told twice.
+    `forget_log` removes the log of an attempt, by id and time of opening (ms); it may be told twice. `counted` tells up
+    to which entry the journal is counted: a job stays until all that was told of it is, though not for ever.
     """
 
     def __init__(
@@ -120,12 +123,14 @@ class Retirement:
         awaited: Awaited,
         keep: Retention,
         forget_log: Callable[[str, int], None],
+        counted: Callable[[], int],
     ):
         self._state = state
         self._requests = requests
         self._awaited = awaited
         self._keep = keep
         self._forget_log = forget_log
+        self._journal_counted = counted
         self._counted = _START  # jobs up to here are counted
         self._finished = 0  # their number, children counted, less those that are retiring
         self._examined = _START  # jobs up to here were looked at in this round
@@ -171,15 +176,18 @@ class Retirement:
         if room <= 0:
             return False
         rows = self._state.execute(_RETIRING.ended, (*self._examined, now_ms, EXAMINED)).fetchall()
-        told_last = self._state.execute(_RETIRING.told_last).fetchone()  # the journal's newest row must stay
+        newest, told_last = self._state.execute(_RETIRING.told_last).fetchone() or (0, None)  # the newest row must stay
+        uncounted = self._uncounted(newest)
         found = 0
         for changed_ms, seq, size in rows:
             if changed_ms >= now_ms - self._keep.keep_ms and self._finished <= self._keep.keep_jobs:
                 break
             if found == room:
                 return True
+            if uncounted and self._state.execute(_RETIRING.told_until, (seq,)).fetchone()[0] >= uncounted:
+                break  # those that ended later are not counted either
             self._examined = _Place(changed_ms, seq)
-            if seq in retiring or seq in self._awaited or (seq,) == told_last:
+            if seq in retiring or seq in self._awaited or seq == told_last:
                 continue
             self._state.execute(_RETIRING.propose, (seq,))
             self._finished -= _weight(size)
@@ -189,6 +197,11 @@ class Retirement:
                 return True
         self._examined = _START
         return False
+
+    def _uncounted(self, newest: int) -> int | None:
+        """The first entry that is to be counted before its job goes; None if there is none."""
+        counted = self._journal_counted()
+        return counted + 1 if newest - HELD_MOST <= counted < newest else None
 
     def _delete(self, seq: int, uuid: bytes, most: int) -> int:
         """Delete rows of a job, the job's own last; about how many went, `most` or a little more if not all."""

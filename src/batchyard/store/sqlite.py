@@ -12,8 +12,10 @@ from batchyard.store.queries import text
 REQUESTS = "requests"
 STATE = "state"
 OBSERVE = "observe"
-VERSION = {REQUESTS: 5, STATE: 4, OBSERVE: 1}  # a higher number needs sql/migrations/<file>-<number>.sql
-_FIRST_TABLE = {REQUESTS: "meta", STATE: "meta", OBSERVE: "followers"}  # small, and there since version 1
+METRICS = "metrics"
+VERSION = {REQUESTS: 5, STATE: 4, OBSERVE: 1, METRICS: 1}  # a higher number needs sql/migrations/<file>-<number>.sql
+# Small, and there since version 1.
+_FIRST_TABLE = {REQUESTS: "meta", STATE: "meta", OBSERVE: "followers", METRICS: "counted"}
 
 _BUSY_S = 5.0
 
@@ -41,7 +43,7 @@ class NewerFile(StoreError):
 
 
 def path_of(data_path: Path | str, which: str) -> Path:
-    """Where `requests`, `state` or `observe` lies."""
+    """Where `requests`, `state`, `observe` or `metrics` lies."""
     return Path(data_path) / f"{which}.db"
 
 

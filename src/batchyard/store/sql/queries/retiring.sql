@@ -6,8 +6,12 @@ SELECT changed_ms, seq, size FROM jobs
 WHERE status >= 5 AND (changed_ms, seq) > (?, ?) AND changed_ms < ? ORDER BY changed_ms, seq LIMIT ?;
 
 -- name: told_last
--- The job of the journal's newest row.
-SELECT job FROM journal ORDER BY n DESC LIMIT 1;
+-- The journal's newest row and its job.
+SELECT n, job FROM journal ORDER BY n DESC LIMIT 1;
+
+-- name: told_until
+-- The newest row of the journal that tells of a job.
+SELECT coalesce(max(n), 0) FROM journal WHERE job = ?;
 
 -- name: outstanding
 -- Jobs that are retiring, as the engine goes on with them.
