@@ -56,10 +56,9 @@ def boot(base: Path) -> subprocess.Popen:
         del os.environ[name]
     for script in ("mount -t tmpfs none /run", "mkdir -p /run/systemd/system /run/user/0", "mount -t proc proc /proc"):
         subprocess.run(script.split(), check=True)
-    units = base / "home" / ".config" / "systemd" / "user"
-    units.mkdir(parents=True)
-    text = (ROOT / "deploy" / "batchyard-user.service").read_text()
-    (units / UNIT).write_text(re.sub(r"^ExecStart=\S+", f"ExecStart={BATCHYARD}", text, flags=re.M))
+    commands = base / "home" / ".local" / "bin"
+    commands.mkdir(parents=True)
+    (commands / "batchyard").symlink_to(BATCHYARD)
     settings = base / "home" / ".config" / "batchyard"
     settings.mkdir(parents=True)
     (settings / "config.toml").write_text('port = 0\ndata = "../../data"\n')
@@ -72,9 +71,18 @@ def boot(base: Path) -> subprocess.Popen:
     return manager
 
 
+def type_page() -> None:
+    """What docs/how-to/install-as-a-service.md says: mkdir -p, cp deploy/batchyard-user.service to its place, and
+    systemctl --user enable --now."""
+    page = (ROOT / "docs" / "how-to" / "install-as-a-service.md").read_text()
+    (script,) = re.findall(r"<!-- test: run by tests/deploy/inside.py -->\n```sh\n(.*?)```", page, re.S)
+    done = subprocess.run(["bash", "-euc", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, (script, done.stderr, shown())
+
+
 def main(base: Path) -> None:
     manager = boot(base)
-    systemctl("start", UNIT)  # returns when the server answers: the unit is of type notify
+    type_page()  # returns when the server answers: the unit is of type notify
     batchyard("jobs")
     assert "Answers at http://127.0.0.1:" in systemctl("show", "-P", "StatusText", UNIT)
     survives = started("sh", "-c", "sleep 4; echo done")

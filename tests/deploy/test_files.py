@@ -89,6 +89,15 @@ def test_the_service_finds_its_data_and_its_settings():
     assert told["User"][0] in (DEPLOY / "batchyard.sysusers").read_text()
 
 
+def test_the_page_has_the_exit_codes_that_there_are():
+    page = (ROOT / "docs" / "how-to" / "install-as-a-service.md").read_text()
+    listed = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.M)}
+    assert listed == {2, *(failure.exit_code for failure in failures.ALL)}
+    hopeless = {int(code) for code in re.findall(r"^\| (\d+) \|.*nothing is tried again", page, re.M)}
+    told = settings_of(DEPLOY / "batchyard.service")["RestartPreventExitStatus"][0]
+    assert hopeless == {int(code) for code in told.split()}
+
+
 # -- the container file --------------------------------------------------------------------------------------------
 
 INSTRUCTIONS = {"FROM", "RUN", "WORKDIR", "COPY", "ENV", "USER", "VOLUME", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
