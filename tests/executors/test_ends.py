@@ -199,6 +199,32 @@ def test_memory_over_the_limit_at_once_is_killed_where_there_are_control_groups(
     assert told.peak_memory_bytes <= 66 << 20
 
 
+# Each smaller than the slot that holds the job; together over 16 MiB. The kernel's choice is the largest process.
+MANY_SMALL = """
+for i in $(seq 12); do python3 -S -c 'import time; held = bytearray(1 << 20); time.sleep(3)' & done
+wait; exit 5
+"""
+
+
+def test_many_small_processes_over_the_limit_are_killed_and_not_what_holds_them(yard):
+    told = ended_for_want_of_memory(yard, MANY_SMALL)
+    assert told.cpu_ms > 0, "the slot lived and measured"
+
+
+def test_a_slot_that_the_kernel_killed_for_its_job_is_told_as_the_jobs_end(yard):
+    """A job can make itself as dear to the kernel as its slot; it must not pass for a machine that was lost."""
+    told = ended_for_want_of_memory(yard, f"echo 0 >/proc/self/oom_score_adj; {MANY_SMALL}")
+    assert told.started_ms <= told.stopped_ms
+
+
+def ended_for_want_of_memory(yard, script: str):
+    if not yard.executor.memory_groups:
+        pytest.skip("no memory control group can be made here (as root, cgroup v1 or a delegated v2)")
+    told = yard.run(script, needs=Needs(1000, 16)).ending
+    assert (told.exit_code, told.reason) == (137, "OutOfMemoryError: Container killed due to memory usage")
+    return told
+
+
 def test_the_next_job_of_a_slot_has_its_own_limit_and_peak(yard):
     script = "x = bytearray({} << 20); print('done')"
     big = yard.start(yard.spec("python3", "-c", script.format(150), needs=Needs(1000, 300)))

@@ -95,6 +95,7 @@ class Job:
         self.output: Output | None = None
         self.pid = 0
         self.started_ms: int | None = None
+        self.oom_kills_before = 0  # of the slot's group
         self._started_s = 0.0
         self._end_at: float | None = None  # when the timeout fires
         self._kill_at: float | None = None  # when patience after SIGTERM ends
@@ -159,8 +160,10 @@ class Job:
         )
         if self._room.group is not None:
             self._room.group.begin(self._order["memory_mib"])
+            self.oom_kills_before = self._room.group.kills
         self._started_s, now_ms = boot_s(), time.time_ns() // 1_000_000
-        self.pid = self._find_and_spawn(argv, environ, actions)
+        with memory.first_choice():
+            self.pid = self._find_and_spawn(argv, environ, actions)
         self.pidfd = os.pidfd_open(self.pid)
         self.started_ms = now_ms
         self.output.started()

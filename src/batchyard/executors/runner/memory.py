@@ -1,18 +1,23 @@
 """The kernel's own count of a slot's memory: a control group for each slot, where the machine lets us make one.
 
 A slot stays in its group for good, since moving a process between groups costs milliseconds; what the slot itself uses
-is added to each job's limit. Without a group, ``job.py`` looks at the processes' memory from time to time instead.
+is added to each job's limit. So the kernel, when it kills for want of memory, could choose the slot: jobs are made its
+first choice, and a slot that it kills all the same (the job's processes may be dying already, or have made themselves
+as dear) is told of by the runner, which reads the same counts. Without a group, ``job.py`` looks at the processes'
+memory from time to time instead.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 MOUNT = "/sys/fs/cgroup"
 DELEGATED = "server"  # DelegateSubgroup of deploy/*.service
+FIRST_CHOICE = b"1000"  # the highest oom_score_adj; whoever has it is killed before all others
 
 
 class Files(NamedTuple):
@@ -89,6 +94,42 @@ def remove_base(base: str) -> None:
         os.rmdir(base)
 
 
+def oom_kills(base: str, name: str) -> int:
+    """How often the kernel has killed in the slot's group for want of memory; 0 if there is no such group."""
+    for files in (VERSION_1, VERSION_2):
+        with suppress(OSError), open(f"{base}/{name}/{files.events}") as file:
+            return _count_of_kills(file.read())
+    return 0
+
+
+def _count_of_kills(events: str) -> int:
+    for line in events.splitlines():
+        key, _, count = line.partition(" ")
+        if key == "oom_kill":
+            return int(count)
+    return 0
+
+
+@contextmanager
+def first_choice() -> Iterator[None]:
+    """What is spawned within is the first that the kernel kills for want of memory, and so is all that it spawns.
+
+    We ourselves are what we were, afterwards. Where that may not be set, nothing changes.
+    """
+    file = -1
+    with suppress(OSError):
+        file = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+        ours = os.read(file, 16)
+        os.pwrite(file, FIRST_CHOICE, 0)
+    try:
+        yield
+    finally:
+        if file >= 0:
+            with suppress(OSError):
+                os.pwrite(file, ours, 0)
+            os.close(file)
+
+
 class Group:
     """The group that this process has joined; opened before /sys becomes unchangeable for the slot."""
 
@@ -97,7 +138,8 @@ class Group:
         os.makedirs(path, exist_ok=True)
         self._directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._files = VERSION_1 if os.path.exists(f"{path}/{VERSION_1.limit}") else VERSION_2
-        self._own_bytes = self._kills = 0
+        self._own_bytes = 0
+        self.kills = 0  # as counted when the job began
         self._set("cgroup.procs", "0")
 
     def begin(self, limit_mib: int) -> None:
@@ -107,19 +149,12 @@ class Group:
         self._set(self._files.limit, limit)
         with suppress(OSError):  # older kernels cannot reset the peak of version 2
             self._set(self._files.peak, "0")
-        self._kills = self._oom_kills()
+        self.kills = _count_of_kills(self._get(self._files.events))
 
     def end(self) -> tuple[int, bool]:
         """Peak of the job's memory in bytes, and whether the kernel killed for want of memory."""
         peak = int(self._get(self._files.peak)) - self._own_bytes
-        return max(0, peak), self._oom_kills() > self._kills
-
-    def _oom_kills(self) -> int:
-        for line in self._get(self._files.events).splitlines():
-            key, _, count = line.partition(" ")
-            if key == "oom_kill":
-                return int(count)
-        return 0
+        return max(0, peak), _count_of_kills(self._get(self._files.events)) > self.kills
 
     def _get(self, name: str) -> str:
         descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory)

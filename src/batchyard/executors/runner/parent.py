@@ -201,15 +201,19 @@ class Runner:
     def _refuse(self, attempt: str, message: str) -> None:
         """Record an attempt that no slot was asked to run as one that failed to start."""
         log.warning("refused: %s", message, extra={"attempt": attempt})
-        now_ms = time.time_ns() // 1_000_000
+        self._write_record(attempt, start_error=message)
+        self._attempts[attempt] = None
+        for client in self._clients.values():
+            self._answer(attempt, client)
+
+    def _write_record(self, attempt: str, **known: object) -> None:
+        """The exit record of an attempt that no slot can tell of. Raises OSError when the disk is full."""
         record = {"op": "ended", "version": VERSION, "attempt": attempt, "pid": 0, "started_ms": None}
-        record |= {"stopped_ms": now_ms, "exit_code": None, "signal": None, "oom": False, "timed_out": False}
-        record |= {"start_error": message, "peak_memory_bytes": None, "cpu_ms": 0}
+        record |= {"stopped_ms": time.time_ns() // 1_000_000, "exit_code": None, "signal": None, "oom": False}
+        record |= {"timed_out": False, "start_error": None, "peak_memory_bytes": None, "cpu_ms": 0}
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         with os.fdopen(os.open(attempt, flags, 0o600, dir_fd=self._exits), "wb") as file:
-            file.write(_line(record))
-        self._attempts[attempt] = None
-        self._tell(_line(record))
+            file.write(_line(record | known))
 
     def _answer(self, attempt: str, client: Lines) -> None:
         """Tell `client` how the attempt stands, if there is anything to tell yet."""
@@ -354,7 +358,9 @@ class Runner:
         for name, directory in ((seat.name, self._slots), (f".{seat.name}", self._exits)):
             with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=directory)
+        kills = 0
         if self._place.groups:
+            kills = memory.oom_kills(self._place.groups, seat.name)
             memory.remove(self._place.groups, seat.name)
         attempt = seat.attempt
         if not attempt:
@@ -368,8 +374,22 @@ class Runner:
             else:
                 self._refuse(attempt, "the process that was made to hold it ended before it began")
             return
+        self._blame_memory(attempt, seat.started, kills)
         for client in self._clients.values():
             self._answer(attempt, client)
+
+    def _blame_memory(self, attempt: str, started: bytes | None, kills: int) -> None:
+        """Record the end of an attempt whose slot the kernel killed with it: it was too large, nothing was lost."""
+        if started is None or self._has_record(attempt):
+            return
+        told = json.loads(started)
+        if kills > told.get("oom_kills", kills):
+            with suppress(OSError):  # without room on the disk it is lost, as it would be without us
+                self._write_record(attempt, started_ms=told["at_ms"], signal=signal.SIGKILL, oom=True)
+
+    def _has_record(self, attempt: str) -> bool:
+        with open(attempt, "rb", opener=self._open_exit) as file:
+            return file.read().endswith(b"}")
 
     def _is_claimed(self, attempt: str) -> bool:
         try:
@@ -423,7 +443,8 @@ class Runner:
             else:
                 self._attempts[seat.attempt] = seat
                 if hello["started_ms"] is not None:
-                    seat.started = _line({"op": "started", "attempt": seat.attempt, "at_ms": hello["started_ms"]})
+                    started = {"op": "started", "attempt": seat.attempt, "at_ms": hello["started_ms"]}
+                    seat.started = _line(started | {name: hello[name] for name in ("oom_kills",) if name in hello})
 
 
 def _default_identity(isolation: str) -> sandbox.Identity:

@@ -164,7 +164,7 @@ class Slot:
         self._runner = Lines(self._listener.accept()[0])
         attempt = self._job.attempt if self._job else self._unwritten[0] if self._unwritten else None
         hello = {"op": "hello", "attempt": attempt, "started_ms": self._job.started_ms if self._job else None}
-        hello |= {"identity": self._room.identity}
+        hello |= {"identity": self._room.identity, "oom_kills": self._job.oom_kills_before if self._job else 0}
         myself = os.pidfd_open(os.getpid())
         try:
             self._runner.send_with_descriptor(json.dumps(hello).encode(), myself)
@@ -196,7 +196,8 @@ class Slot:
             return
         self._job = job
         if started:
-            self._tell({"op": "started", "attempt": job.attempt, "at_ms": job.started_ms})
+            started = {"op": "started", "attempt": job.attempt, "at_ms": job.started_ms}
+            self._tell(started | {"oom_kills": job.oom_kills_before})
         else:
             self._end()
 
