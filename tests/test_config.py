@@ -135,6 +135,28 @@ def test_a_process_of_the_server_gets_them_as_they_were(here):
     assert config.restore(settings.dump()) == settings
 
 
+@pytest.mark.parametrize(
+    "url", ["http://h", "HTTPS://h.example:8443/p/q?token=1,2&x=%2C", "http://[::1]:80/x", "http://user:word@my-host/"]
+)
+def test_a_webhook_is_any_address_that_can_be_posted_to(here, url):
+    file = write(here / "s.toml", f"event_webhooks = [{toml(url)}]")
+    assert load(environ={}, config=file).event_webhooks == (url,)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://h/", "h/path", "http://", "http:///p", "http://h:0/", "http://h:99999/", "http://h/ä", "http://h/a b",
+     "http://h/#f", "http://[x/", "http://h/\nx", "file:///etc/passwd"],
+)  # fmt: skip
+def test_what_cannot_be_posted_to_is_refused_as_a_webhook(here, url):
+    with pytest.raises(SettingError, match="event_webhooks .* must be a URL such as https://host:port/path"):
+        load({"event_webhooks": url}, {})
+
+
+def test_webhooks_are_given_by_commas(here):
+    assert load({"event_webhooks": "http://a/, http://b/x%2Cy"}, {}).event_webhooks == ("http://a/", "http://b/x%2Cy")
+
+
 # -- what is wrong is named ----------------------------------------------------------------------------------------
 
 
@@ -170,6 +192,12 @@ def refusal(here, text: str) -> str:
         ("data = \"a\\u0000b\"", "data = 'a\\x00b' must not hold a NUL character"),
         ("host = '0.0.0.0'", "host = '0.0.0.0' must be a loopback address: 127.0.0.1, ::1 or localhost"),
         ("log_level = 'loud'", "log_level = 'loud' must be debug, info, warning or error"),
+        ("event_webhooks = ['http://u:hunter2@/x']", "event_webhooks (its value is not shown) must be a URL such as"),
+        ("event_webhooks = [1]", "event_webhooks (its value is not shown) must be URLs"),
+        ("eventbridge_url = 'https://u:p@h/'", "eventbridge_url = 'https://u:p@h/' must be a URL without user"),
+        ("eventbridge_url = 'ftp://h'", "eventbridge_url = 'ftp://h' must be a URL such as https://host:port/path"),
+        ("on_event = \"a 'b\"", "on_event = \"a 'b\" must be a command and its arguments, as in a shell: No closing"),
+        ("on_event = ' '", "on_event = ' ' must be a command and its arguments, as in a shell"),
         ("port = ", "it is not TOML: "),
         ("port = 1\nport = 2", "it is not TOML: "),
     ],

@@ -11,11 +11,13 @@ import difflib
 import json
 import os
 import re
+import shlex
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 ENV_PREFIX = "BATCHYARD_"
 # Variables of this prefix that are no settings: how commands find a server, and keys, which are not for a file.
@@ -93,6 +95,40 @@ def _names_of(value: list) -> tuple[str, ...]:
     return tuple(name for name in value if name)
 
 
+def _web_address(value: str) -> str:
+    words = "must be a URL such as https://host:port/path, in ASCII, without spaces and fragment"
+    try:
+        parts = urlsplit(value)
+        well_formed = bool(parts.hostname) and parts.port != 0  # ValueError if it is none
+    except ValueError:
+        raise ValueError(words) from None
+    if not (well_formed and re.fullmatch(r"https?://[!-~]+", value, re.IGNORECASE) and "#" not in value):
+        raise ValueError(words)
+    return value
+
+
+def _web_addresses_of(value: list) -> tuple[str, ...]:
+    if not all(isinstance(url, str) for url in value):
+        raise ValueError("must be URLs")
+    return tuple(_web_address(url) for url in value if url)
+
+
+def _own_web_address(value: str) -> str:
+    if value and urlsplit(_web_address(value)).username is not None:
+        raise ValueError("must be a URL without user and password: requests are signed")
+    return value
+
+
+def _command_line(value: str) -> str:
+    try:
+        words = shlex.split(_without_nul(value))
+    except ValueError as error:
+        raise ValueError(f"must be a command and its arguments, as in a shell: {error}") from None
+    if value and not words:
+        raise ValueError("must be a command and its arguments, as in a shell")
+    return value
+
+
 _natural = _number(0, MOST, "must not be negative")
 _positive = _number(1, MOST, "must be at least 1")
 _port = _number(0, 65535, "must be a port, 0 to 65535 (0: any free one)")
@@ -104,6 +140,9 @@ _level = _one_of("debug", "info", "warning", "error")
 _format = _one_of("text", "json")
 _loopback = _one_of("127.0.0.1", "::1", "localhost", what="a loopback address: ")
 _names = Kind(list, _names_of)  # as text: with commas between them
+_urls = Kind(list, _web_addresses_of)  # likewise
+_url = Kind(str, _own_web_address)
+_command = Kind(str, _command_line)
 
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -138,6 +177,22 @@ SETTINGS: tuple[Setting, ...] = (
         "path",
         "Write the metrics there, too, for others to read; empty: nowhere",
     ),
+    Setting(
+        "event_file", _path, "", "path", "File to which each change of a job's state is appended as a line of JSON"
+    ),
+    Setting(
+        "event_webhooks",
+        _urls,
+        (),
+        "URLs",
+        "URLs to which each change is posted, by commas (in a URL: %2C)",
+        secret=True,
+    ),
+    Setting("eventbridge_url", _url, "", "URL", "EventBridge endpoint to which each change is put"),
+    Setting("eventbridge_bus", _text, "default", "name or ARN", "Event bus there"),
+    Setting("eventbridge_source", _text, "aws.batch", "name", "Source of these events; AWS itself refuses aws.batch"),
+    Setting("on_event", _command, "", "command", "Program run for each change, with the event on its standard input"),
+    Setting("on_event_timeout_s", _positive, 60, "seconds", "How long that program may take for one event"),
     Setting("quit_runner", _switch, False, "yes or no", "When the server ends, end its running jobs too"),
     Setting("log_level", _level, "warning", "level", "What the server says on standard error"),
     Setting("log_format", _format, "text", "format", "How it says it: text, or json (one object a line)"),
@@ -167,6 +222,13 @@ class Settings:
     jobs_keep_most: int
     disk_reserve_mib: int
     metrics_file: str
+    event_file: str
+    event_webhooks: tuple[str, ...]
+    eventbridge_url: str
+    eventbridge_bus: str
+    eventbridge_source: str
+    on_event: str
+    on_event_timeout_s: int
     quit_runner: bool
     log_level: str
     log_format: str

@@ -354,6 +354,20 @@ class Journal(Protocol):
         """The oldest `limit` entries above `n`, in order."""
 
 
+class Forgotten(LookupError):
+    """The job is known no more: retention let it go."""
+
+
+class Past(Protocol):
+    """Jobs as they stood when something happened."""
+
+    def standings(self, entry: Entry) -> Iterator[Standing]:
+        """Each job and child that entered a state by `entry`, as it was right then; a parent before its children.
+
+        None if the entry tells of something else. Raises Forgotten.
+        """
+
+
 class Cursor(NamedTuple):
     """How far a follower is: every entry up to `n` is done with."""
 
@@ -371,6 +385,19 @@ class Cursors(Protocol):
 
     def move(self, name: str, n: int, lost: int = 0, memo: bytes | None = None) -> None:
         """Every entry up to `n` is done with, `lost` more were lost; `memo` replaces the old one unless it is None."""
+
+    def note(self, name: str, failure: str | None, since_ms: int | None) -> None:
+        """What goes wrong, and since when; None: nothing does."""
+
+
+class FollowerRow(NamedTuple):
+    """How a follower of the journal is."""
+
+    name: str  # the setting that made it, and what tells it apart
+    behind: int  # entries of the journal that it has yet to be done with
+    lost: int
+    failure: str | None  # what goes wrong now
+    failing_ms: int | None  # since when
 
 
 # -- executors -------------------------------------------------------------------------------------------------

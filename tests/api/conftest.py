@@ -34,20 +34,19 @@ class Server:
     def __init__(self, data: str):
         settings = config.load({"data": data, "vcpus": 4}, environ={})
         self.store, self.logs, self.upkeep = MemoryStore(), MemoryLogs(), MemoryUpkeep()
-        self.app = build_app(
-            Context(
-                settings=settings,
-                intake=self.store,
-                reader=self.store,
-                logs=self.logs,
-                directory=Directory(),
-                clock=Ticking(),
-                wall_s=time.time,
-                mint=lambda: str(uuid.uuid4()),
-                upkeep=self.upkeep,
-                metrics_token=caller.TOKEN,
-            )
+        self.context = Context(
+            settings=settings,
+            intake=self.store,
+            reader=self.store,
+            logs=self.logs,
+            directory=Directory(),
+            clock=Ticking(),
+            wall_s=time.time,
+            mint=lambda: str(uuid.uuid4()),
+            upkeep=self.upkeep,
+            metrics_token=caller.TOKEN,
         )
+        self.app = build_app(self.context)
         self.batch = caller.client(self.app, "batch")
         self.log_client = caller.client(self.app, "logs")
 

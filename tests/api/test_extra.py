@@ -7,7 +7,7 @@ import threading
 
 from batchyard.api import extra
 from batchyard.model import ids, states
-from batchyard.ports import AttemptRow
+from batchyard.ports import AttemptRow, FollowerRow
 from tests.api import caller
 from tests.api.caller import signed
 from tests.api.memory import Progress
@@ -82,6 +82,22 @@ def test_the_doctor(server, tmp_path):
     checks = {check["name"]: check for check in found["checks"]}
     assert checks["isolation"]["word"] == "weaker" and checks["isolation"]["remedy"]
     assert set(checks["disk"]) == {"name", "word", "sentence", "remedy"}
+
+
+def test_the_doctor_says_how_those_are_to_whom_events_go(server, monkeypatch):
+    monkeypatch.setattr("batchyard.doctor.checks.examine", lambda data: [])
+    server.context.followers = lambda: [
+        FollowerRow("event_file /tmp/e", 0, 0, None, None),
+        FollowerRow("event_webhooks host 1f2e3d4c", 12, 3, "host answers 500", 1_700_000_000_000),
+    ]
+    well, ill = json.loads(signed(server.app, "GET", "/x/doctor").body)["checks"]
+    assert well == {"name": "event_file", "word": "ok", "sentence": "/tmp/e: nothing waits.", "remedy": None}
+    assert (ill["name"], ill["word"]) == ("event_webhooks", "weaker")
+    assert ill["sentence"] == (
+        "host 1f2e3d4c: host answers 500, since 2023-11-14 22:13:20 UTC; 12 entries of the journal wait; "
+        "3 entries were deleted before it came to them."
+    )
+    assert "jobs_keep_days" in ill["remedy"]
 
 
 def test_the_doctor_is_signed_for_and_only_read(server):

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from batchyard.observe import follow
-from batchyard.observe.follow import Observer, Stopped
+from batchyard.observe.follow import Failed, Observer, Stopped
 from batchyard.ports import Cursor, Entry
 
 
@@ -38,6 +38,7 @@ class MemoryJournal:
 class MemoryCursors:
     def __init__(self, **enrolled):
         self.known = {name: Cursor(n, 0, None) for name, n in enrolled.items()}
+        self.failures: dict[str, str | None] = {}
 
     def load(self, name):
         return self.known[name]
@@ -45,6 +46,9 @@ class MemoryCursors:
     def move(self, name, n, lost=0, memo=None):
         old = self.known[name]
         self.known[name] = Cursor(n, old.lost + lost, old.memo if memo is None else memo)
+
+    def note(self, name, failure, since_ms):
+        self.failures[name] = failure
 
 
 class Recorder:
@@ -114,7 +118,8 @@ def test_a_follower_that_fails_is_told_the_same_again_from_its_mark_on(caplog):
         until(lambda: one.told)
     assert seen[:2] == [[1, 2, 3], [3]]
     assert cursors.load("one") == Cursor(3, 0, b"up to two")
-    assert "one failed" in caplog.text and "no luck" in caplog.text
+    assert "one: OSError('no luck'). It is tried until it succeeds." in caplog.text
+    assert "one: it works again." in caplog.text
 
 
 def test_what_is_remembered_comes_back():
@@ -188,3 +193,38 @@ def test_one_that_gives_up_when_asked_to_stop_is_told_the_same_by_the_next():
     with Running(journal, cursors, one):
         pass
     assert cursors.load("one").n == 0
+
+
+def test_a_failure_is_said_once_and_that_it_is_over(caplog):
+    journal, cursors = MemoryJournal(), MemoryCursors(one=0)
+    journal.write(1)
+    tries = []
+
+    def fail_often(entries, mark):
+        tries.append(1)
+        if len(tries) < 6:
+            raise Failed(f"host answers 50{len(tries)}")
+
+    with caplog.at_level(logging.INFO), Running(journal, cursors, Recorder(does=fail_often)):
+        until(lambda: len(tries) >= 3)
+        until(lambda: cursors.failures["one"])
+        until(lambda: cursors.load("one").n == 1 and cursors.failures["one"] is None)
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["one: host answers 501. It is tried until it succeeds.", "one: it works again."]
+    assert all(record.exc_info is None for record in caplog.records), "no traceback for what is no bug"
+
+
+def test_failures_that_come_and_go_do_not_fill_the_log(caplog):
+    journal, cursors = MemoryJournal(), MemoryCursors(one=0)
+    tries = []
+
+    def fail_every_other_time(entries, mark):
+        tries.append(1)
+        if len(tries) % 2:
+            raise Failed("host answers 500")
+
+    with Running(journal, cursors, Recorder(does=fail_every_other_time)):
+        for n in range(1, 30):
+            journal.write(n)
+            until(lambda: cursors.load("one").n == n)  # noqa: B023
+    assert len(caplog.records) == 2

@@ -19,6 +19,7 @@ from batchyard.store.queries import queries
 from batchyard.store.reader import SqliteReader
 from batchyard.store.sqlite import (
     METRICS,
+    OBSERVE,
     REQUESTS,
     STATE,
     VERSION,
@@ -89,6 +90,7 @@ _QUEUE = "priority INTEGER NOT NULL, enabled INTEGER NOT NULL, environments TEXT
 
 # (file, version) -> what makes such a file of one that is a version newer.
 OLDER = {
+    (OBSERVE, 1): "ALTER TABLE followers DROP COLUMN failure; ALTER TABLE followers DROP COLUMN failing_ms;",
     (STATE, 3): "DROP TABLE deleted; DROP INDEX journal_stops;",
     (STATE, 2): "ALTER TABLE journal DROP COLUMN before; DROP TABLE views;",
     (STATE, 1): """

@@ -9,8 +9,8 @@ import pytest
 from batchyard.model import facts as f
 from batchyard.model.ids import WHOLE
 from batchyard.model.states import PENDING, RUNNABLE, STARTING
-from batchyard.ports import Cursor, Entry
-from batchyard.store.journal import SqliteCursors, SqliteJournal, enrol
+from batchyard.ports import Cursor, Entry, FollowerRow
+from batchyard.store.journal import SqliteCursors, SqliteFollowers, SqliteJournal, enrol
 from batchyard.store.sqlite import STATE, path_of
 
 UUID = "11111111-1111-4111-8111-111111111111"
@@ -119,3 +119,15 @@ def test_nobody_is_ahead_of_a_journal_that_was_restored_from_a_backup(data, comm
 def test_an_empty_journal_begins_with_what_comes(data, cursors):
     enrol(data, ["sink"], ["metrics"])
     assert (cursors.load("sink").n, cursors.load("metrics").n) == (0, 0)
+
+
+def test_how_followers_are_is_told_to_other_processes(data, commits, cursors):
+    enrol(data, ["sink", "well"], [])
+    commits.commit(10, [added(1), added(2), added(3)])
+    cursors.move("sink", 1, lost=2)
+    cursors.move("well", 3)
+    cursors.note("sink", "no answer", 77)
+    followers = SqliteFollowers(data)
+    assert followers() == [FollowerRow("sink", 2, 2, "no answer", 77), FollowerRow("well", 0, 0, None, None)]
+    cursors.note("sink", None, None)
+    assert followers()[0] == FollowerRow("sink", 2, 2, None, None)

@@ -13,7 +13,7 @@ from batchyard.config import Settings
 from batchyard.describe.arns import Arns
 from batchyard.describe.jobs import Words
 from batchyard.describe.names import Names
-from batchyard.ports import Clock, DefinitionRow, Intake, LogStore, Reader, Upkeep
+from batchyard.ports import Clock, DefinitionRow, FollowerRow, Intake, LogStore, Reader, Upkeep
 
 DEFINITIONS_KEPT = 2_000
 
@@ -33,6 +33,7 @@ class Context:
     mint: Callable[[], str]
     upkeep: Upkeep
     metrics_token: str
+    followers: Callable[[], list[FollowerRow]] = list  # how those are who follow the journal
     names: Names = field(init=False)
     definitions: Definitions = field(init=False)
 

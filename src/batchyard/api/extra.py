@@ -21,7 +21,7 @@ from batchyard.api.streamed import Stream
 from batchyard.doctor import about, checks
 from batchyard.errors import ClientError, Unavailable, UnknownOperation
 from batchyard.model import ids
-from batchyard.ports import AttemptRow, JobRow
+from batchyard.ports import AttemptRow, FollowerRow, JobRow
 
 HEALTH = "/x/health"
 DOCTOR = "/x/doctor"
@@ -89,8 +89,22 @@ async def answer(context: Context, call: Call, method: str, raw_path: str) -> by
 def _examination(context: Context) -> dict[str, Any]:
     """Each check as an object; what it asks may take seconds to answer."""
     data = context.settings.data_path
-    found = [check._asdict() for check in checks.examine(data)]
-    return {"version": batchyard.__version__, "data": str(data), "checks": found}
+    found = [*checks.examine(data), *map(_follower, context.followers())]
+    checked = [check._asdict() for check in found]
+    return {"version": batchyard.__version__, "data": str(data), "checks": checked}
+
+
+def _follower(row: FollowerRow) -> checks.Check:
+    """How one of those is to whom events go."""
+    setting, _, which = row.name.partition(" ")
+    waits = f"{row.behind} entries of the journal wait" if row.behind else "nothing waits"
+    lost = f"; {row.lost} entries were deleted before it came to them" if row.lost else ""
+    if row.failure is None:
+        return checks.Check(setting, checks.OK, f"{which}: {waits}{lost}.".removeprefix(": "))
+    since = datetime.fromtimestamp((row.failing_ms or 0) / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    remedy = "It is tried until it succeeds. What waits is kept as long as its jobs are: jobs_keep_days."
+    sentence = f"{which}: {row.failure}, since {since}; {waits}{lost}.".removeprefix(": ")
+    return checks.Check(setting, checks.WEAKER, sentence, remedy)
 
 
 def _job(context: Context, call: Call, given: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ A follower that is slow, stuck or broken holds up neither another one nor those 
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,14 +19,17 @@ log = logging.getLogger(__name__)
 LOOK_S = 0.1  # how often the journal is looked at while nothing happens
 IDLE_S = 1.0  # how often a follower is told that nothing happened
 ENTRIES = 500  # told at a time
-AGAIN_S = (0.1, 0.5, 2.0, 10.0)  # after so many failures in a row
+AGAIN_S = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # after so many failures in a row
+QUIET_S = 60.0  # between two lines about failures that come and go
+REMIND_S = 600.0  # between two lines about one that lasts
 END_S = 2.0  # in which followers end when they are asked to
 
 
 class Mark(Protocol):
-    """Call it with an entry's number when all up to it is done with; `memo` is then what the follower remembers."""
+    """Call it with a number when all entries up to it are done with, or lost: `lost` of those since the last mark were
+    told and could not be dealt with any more. `memo`, if not None, is what the follower remembers from here on."""
 
-    def __call__(self, n: int, memo: bytes | None = None) -> None: ...
+    def __call__(self, n: int, memo: bytes | None = None, lost: int = 0) -> None: ...
 
 
 class Follower(Protocol):
@@ -46,6 +50,17 @@ class Follower(Protocol):
 
 class Stopped(Exception):
     """A follower gave up since it was asked to stop; nothing is wrong."""
+
+
+class Failed(Exception):
+    """A follower cannot do its work now; the message tells the operator why, and holds no secrets.
+
+    `got_on`: some of it was done since the last time, though not enough for a mark.
+    """
+
+    def __init__(self, message: str, got_on: bool = False):
+        super().__init__(message)
+        self.got_on = got_on
 
 
 class Observer:
@@ -77,18 +92,54 @@ class Observer:
         cursor = self._cursors.load(follower.name)
         follower.resume(cursor.memo, self._stop)
         telling = _Telling(follower, journal, self._cursors, cursor.n)
-        failures = 0
+        trouble = _Trouble(follower.name, self._cursors)
         while not self._stop.is_set():
+            marks = telling.marks
             try:
                 wait_s = telling.step()
-                failures = 0
+                trouble.over()
             except Stopped:
                 return
-            except Exception:
-                wait_s = AGAIN_S[min(failures, len(AGAIN_S) - 1)]
-                failures += 1
-                log.exception("%s failed; it is told again in %.1f s", follower.name, wait_s)
+            except Exception as error:
+                got_on = telling.marks > marks or (isinstance(error, Failed) and error.got_on)
+                wait_s = trouble.wait_s(error, got_on)
             self._stop.wait(wait_s)
+
+
+class _Trouble:
+    """What goes wrong with one follower: said when it begins and when it is over, not each time it is tried."""
+
+    def __init__(self, name: str, cursors: Cursors):
+        self._name = name
+        self._cursors = cursors
+        self._failures = 0  # in a row
+        self._since_ms = 0
+        self._said = False  # of this trouble
+        self._say_s = 0.0  # not before
+        cursors.note(name, None, None)
+
+    def wait_s(self, error: Exception, got_on: bool) -> float:
+        """How long to wait after a failure; `got_on` if something succeeded before it."""
+        if not self._failures:
+            self._since_ms = time.time_ns() // 1_000_000
+        self._failures = 1 if got_on else self._failures + 1
+        text = str(error) if isinstance(error, Failed) else repr(error)
+        if time.monotonic() >= self._say_s:
+            self._say_s = time.monotonic() + (REMIND_S if self._said else QUIET_S)
+            self._said = True
+            unexpected = None if isinstance(error, Failed) else error
+            log.warning("%s: %s. It is tried until it succeeds.", self._name, text, exc_info=unexpected)
+        self._cursors.note(self._name, text, self._since_ms)
+        return AGAIN_S[min(self._failures, len(AGAIN_S)) - 1] * random.uniform(0.8, 1.2)
+
+    def over(self) -> None:
+        """Something succeeded, or there was nothing to do."""
+        if not self._failures:
+            return
+        if self._said:
+            log.warning("%s: it works again.", self._name)
+        self._cursors.note(self._name, None, None)
+        self._failures, self._said = 0, False
 
 
 class _Telling:
@@ -102,6 +153,7 @@ class _Telling:
         self._told: list[int] = []  # numbers of the entries it is being told of
         self._losing = False
         self._idle_s = time.monotonic()
+        self.marks = 0
 
     def step(self) -> float:
         """Tell what there is; how long to wait for more."""
@@ -118,15 +170,17 @@ class _Telling:
         self._idle_s = time.monotonic()
         return 0.0 if len(entries) == ENTRIES else LOOK_S
 
-    def _mark(self, n: int, memo: bytes | None = None) -> None:
+    def _mark(self, n: int, memo: bytes | None = None, lost: int = 0) -> None:
         # Numbers are missing where retention deleted something.
-        lost = n - self._n - sum(self._n < each <= n for each in self._told) if n > self._n else 0
+        lost += n - self._n - sum(self._n < each <= n for each in self._told) if n > self._n else 0
+        n = max(n, self._n)
         self._cursors.move(self._follower.name, n, lost, memo)
         self._n = n
+        self.marks += 1
         if lost and not self._losing:
             log.warning(
-                "%s is too far behind: %d entries of the journal were deleted before it came to them (the settings "
-                "jobs_keep_days and jobs_keep_most say what is kept)",
+                "%s is too far behind: %d entries of the journal were deleted before it came to them. The settings "
+                "jobs_keep_days and jobs_keep_most say how long they are kept.",
                 self._follower.name,
                 lost,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import select
 import signal
 import socket
@@ -86,6 +87,7 @@ def api_context(settings: Settings) -> Context:
     from batchyard.engine.clock import SteadyClock
     from batchyard.observe.joblogs import FileLogs
     from batchyard.store.intake import SqliteIntake
+    from batchyard.store.journal import SqliteFollowers
     from batchyard.store.reader import SqliteReader
     from batchyard.store.sqlite import last_ms
     from batchyard.store.upkeep import SqliteUpkeep
@@ -105,12 +107,44 @@ def api_context(settings: Settings) -> Context:
         mint=lambda: str(uuid.uuid4()),
         upkeep=SqliteUpkeep(data, clock.now_ms, reserve_bytes),
         metrics_token=metrics_token(settings),
+        followers=SqliteFollowers(data),
     )
 
 
 def followers(settings: Settings) -> list[Follower]:
     """Who follows the journal, as set."""
-    return []
+    if not (settings.event_file or settings.event_webhooks or settings.eventbridge_url or settings.on_event):
+        return []
+    from batchyard.describe.names import Names
+    from batchyard.observe.sinks import sinks
+    from batchyard.observe.state_changes import Teller
+    from batchyard.store.past import SqlitePast
+    from batchyard.store.reader import SqliteReader
+
+    data = settings.data_path
+
+    def open_teller() -> Teller:
+        return Teller(SqlitePast(data), Names(SqliteReader(data)), settings.account)
+
+    return list(sinks(settings, os.environ, sign_for_event_bus, open_teller))
+
+
+def sign_for_event_bus(path: str, query: str, headers: dict[str, str], body: bytes) -> dict[str, str]:
+    """Headers that sign a POST to EventBridge with the credentials in our environment, as AWS's tools name them."""
+    from batchyard.access import sigv4
+    from batchyard.observe.follow import Failed
+
+    key_id, secret = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
+    if not key_id or not secret:
+        raise Failed("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not in the environment of the server")
+    host = re.fullmatch(r"events\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?(:[0-9]+)?", headers["Host"])
+    named = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    region = host[1] if host else named or "us-east-1"
+    token = os.environ.get("AWS_SESSION_TOKEN")
+    more = {"X-Amz-Security-Token": token} if token else {}
+    amz_date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    signed = sigv4.sign("POST", path, query, headers | more, body, key_id, secret, region, "events", amz_date)
+    return more | signed
 
 
 def enrol_followers(settings: Settings) -> None:

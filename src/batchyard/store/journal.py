@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from batchyard.ports import Cursor, Entry
+from batchyard.ports import Cursor, Entry, FollowerRow
 from batchyard.store import columns
 from batchyard.store.queries import queries
 from batchyard.store.sqlite import OBSERVE, STATE, open_reader, open_writer
@@ -68,6 +68,10 @@ class SqliteCursors:
         with self._turn:
             self._db.execute(_FOLLOWERS.move, (n, lost, memo, name))
 
+    def note(self, name: str, failure: str | None, since_ms: int | None) -> None:
+        with self._turn:
+            self._db.execute(_FOLLOWERS.note, (failure, since_ms, name))
+
     def enrol(self, followers: Mapping[str, int]) -> None:
         """These follow and no others: new ones begin after the entry that is given."""
         with self._turn:
@@ -80,6 +84,21 @@ class SqliteCursors:
         """Nobody stands after `newest`; the names of those who did, which another journal has told of."""
         with self._turn:
             return [name for (name,) in self._db.execute(_FOLLOWERS.fall_back, (newest,)).fetchall()]
+
+
+class SqliteFollowers:
+    """How those are who follow the journal, for the api process. Calls from several threads take turns."""
+
+    def __init__(self, data_path: Path | str):
+        self._observe = open_reader(data_path, OBSERVE)
+        self._state = open_reader(data_path, STATE)
+        self._turn = threading.Lock()
+
+    def __call__(self) -> list[FollowerRow]:
+        with self._turn:
+            newest = self._state.execute(_JOURNAL.newest).fetchone()[0]
+            rows = self._observe.execute(_FOLLOWERS.all).fetchall()
+        return [FollowerRow(name, max(0, newest - n), *rest) for name, n, *rest in rows]
 
 
 def enrol(data_path: Path | str, from_now: Iterable[str], from_the_start: Iterable[str]) -> None:

@@ -40,7 +40,7 @@ _TAGS = queries("tags")
 _NO_BOUND = 2**63 - 1
 
 
-class _Progress(NamedTuple):
+class Progress(NamedTuple):
     status: int = SUBMITTED
     status_reason: str | None = None
     started_ms: int | None = None
@@ -170,7 +170,7 @@ class SqliteReader:
             return None
         with self._snapshot() as (files, _):
             row = files.asked.execute(_SUBMISSIONS.by_uuid, (packed, region)).fetchone()
-            return None if row is None else _job(row, index, _progress(files.state, row[0], index))
+            return None if row is None else job_row(row, index, _progress(files.state, row[0], index))
 
     def child_counts(self, seq: int) -> list[int]:
         counts = [0] * len(NAMES)
@@ -198,7 +198,7 @@ class SqliteReader:
             if status == SUBMITTED:  # those the state has yet to learn of; all are newer than those it holds
                 bounds = {"applied": held_until, "before": before, "queue": queue, "limit": limit}
                 rows = files.asked.execute(_SUBMISSIONS.waiting, bounds)
-                waiting = [_job(row, ids.WHOLE, _Progress()) for row in rows]
+                waiting = [job_row(row, ids.WHOLE, Progress()) for row in rows]
             return waiting + self._held(files, queue, status, before, limit - len(waiting))
 
     @staticmethod
@@ -207,18 +207,18 @@ class SqliteReader:
         page: list[JobRow] = []
         while len(page) < limit:
             found = files.state.execute(_STATES.in_status, (queue, status, before, limit - len(page)))
-            progress = {seq: _Progress(*values) for seq, *values in found}
+            progress = {seq: Progress(*values) for seq, *values in found}
             if not progress:
                 break
             rows = files.asked.execute(_SUBMISSIONS.summaries, (columns.encode(list(progress)),))
-            page += [_job(row, ids.WHOLE, progress[row[0]]) for row in rows]
+            page += [job_row(row, ids.WHOLE, progress[row[0]]) for row in rows]
             before = min(progress)
         return page
 
     def search_queue(self, queue: int, wanted: JobFilter, before: int | None, limit: int) -> JobPage:
         with self._snapshot() as (files, _):
             found = searching.search(files.asked, queue, wanted, before, limit)
-            rows = [_job(row, ids.WHOLE, _progress(files.state, row[0], ids.WHOLE)) for row in found.rows]
+            rows = [job_row(row, ids.WHOLE, _progress(files.state, row[0], ids.WHOLE)) for row in found.rows]
         return JobPage(rows, found.rest)
 
     def list_children(self, seq: int, status: int, after: int, limit: int) -> list[JobRow]:
@@ -228,14 +228,14 @@ class SqliteReader:
                 return []
             if seq <= held_until:
                 found = files.state.execute(_STATES.children_in_status, (seq, status, after, limit))
-                progress = [(index, _Progress(*values)) for index, *values in found]
+                progress = [(index, Progress(*values)) for index, *values in found]
             elif status == SUBMITTED:
                 size = _Asked(*parent).size
                 first = after + 1
-                progress = [(index, _Progress()) for index in range(first, min(size, first + limit))]
+                progress = [(index, Progress()) for index in range(first, min(size, first + limit))]
             else:
                 progress = []
-        return [row for index, one in progress if (row := _job(parent, index, one)) is not None]
+        return [row for index, one in progress if (row := job_row(parent, index, one)) is not None]
 
     def stream(self, task_id: str) -> StreamRow | None:
         try:
@@ -267,16 +267,16 @@ class _Asked(NamedTuple):
     body: str | None
 
 
-def _progress(state: sqlite3.Connection, seq: int, index: int) -> _Progress:
+def _progress(state: sqlite3.Connection, seq: int, index: int) -> Progress:
     """How far a job or child is; SUBMITTED if the state has yet to learn of it."""
     if index == ids.WHOLE:
         row = state.execute(_STATES.job, (seq,)).fetchone()
     else:
         row = state.execute(_STATES.child, (seq, index)).fetchone()
-    return _Progress() if row is None else _Progress(*row)
+    return Progress() if row is None else Progress(*row)
 
 
-def _job(row: tuple, index: int, progress: _Progress) -> JobRow | None:
+def job_row(row: tuple, index: int, progress: Progress) -> JobRow | None:
     """The two halves put together; None for a child that the job does not have."""
     asked = _Asked(*row)
     if index != ids.WHOLE and not 0 <= index < asked.size:

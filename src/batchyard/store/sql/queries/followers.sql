@@ -19,3 +19,11 @@ SELECT n, lost, memo FROM followers WHERE name = ?;
 -- name: move
 -- A follower is done with everything up to an entry; a memo that is NULL leaves the old one.
 UPDATE followers SET n = ?, lost = lost + ?, memo = coalesce(?, memo) WHERE name = ?;
+
+-- name: note
+-- What goes wrong with a follower.
+UPDATE followers SET failure = ?, failing_ms = ? WHERE name = ?;
+
+-- name: all
+-- All followers and how they are.
+SELECT name, n, lost, failure, failing_ms FROM followers ORDER BY name;

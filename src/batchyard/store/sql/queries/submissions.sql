@@ -96,3 +96,12 @@ FROM jobs AS j CROSS JOIN definitions AS d ON d.id = j.definition
 WHERE j.queue = :queue AND j.seq >= :from AND j.seq < :before AND substr(d.name, 1, :length) = :text
   AND (:revision IS NULL OR d.revision = :revision)
 ORDER BY j.seq DESC LIMIT :limit;
+
+-- name: by_seq
+-- A job and its body by its number.
+SELECT j.seq, j.uuid, j.region, j.name, j.queue, j.definition, j.created_ms, j.size, j.upstreams, t.body
+FROM jobs AS j JOIN texts AS t ON t.hash = j.text WHERE j.seq = ?;
+
+-- name: still_there
+-- Whether a job is there, and its tags if they were changed.
+SELECT t.tags FROM jobs AS j LEFT JOIN tags AS t ON t.id = j.seq WHERE j.seq = ?;
