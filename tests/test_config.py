@@ -230,6 +230,15 @@ def test_a_secret_that_is_wrong_is_not_repeated(here, monkeypatch):
     assert str(caught.value) == "flags: port (its value is not shown) must be a whole number"
 
 
+def test_a_file_that_holds_a_secret_is_known(here, monkeypatch):
+    file = write(here / "s.toml", 'process_path = "/x"\nport = 1\n')
+    assert load(environ={}, config=file).secrets_in == ""
+    rows = tuple(row._replace(secret=row.name == "process_path") for row in SETTINGS)
+    monkeypatch.setattr(config, "SETTINGS", rows)
+    assert load(environ={}, config=file).secrets_in == file
+    assert load({"process_path": "/y"}, {}, config=file).secrets_in == "", "it came from elsewhere"
+
+
 def test_variables_of_our_prefix_that_mean_nothing_are_found():
     environ = {"BATCHYARD_PROT": "1", "BATCHYARD_PORT": "1", "BATCHYARD_ENDPOINT": "x", "PROT": "1"}
     assert config.strangers(environ) == ["BATCHYARD_PROT"]

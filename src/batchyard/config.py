@@ -232,6 +232,7 @@ class Settings:
     quit_runner: bool
     log_level: str
     log_format: str
+    secrets_in: str = ""  # the settings file, if a secret was read from it: jobs must not see it
 
     @property
     def data_path(self) -> Path:
@@ -295,7 +296,8 @@ def resolve(
             take(setting, given if isinstance(given, str) else _Written(given), "flags", setting.flag)
     if not values["data"]:
         values["data"], origins["data"] = os.path.abspath(default_data(environ)), "default"
-    return Resolved(Settings(**values), origins, file)
+    secret = any(setting.secret and origins[setting.name] == str(file) for setting in SETTINGS)
+    return Resolved(Settings(**values, secrets_in=str(file) if secret else ""), origins, file)
 
 
 def strangers(environ: Mapping[str, str]) -> list[str]:

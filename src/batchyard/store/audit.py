@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from batchyard.ports import Finding
 from batchyard.store.queries import queries
-from batchyard.store.sqlite import OBSERVE, REQUESTS, STATE, VERSION, attached, path_of
+from batchyard.store.sqlite import METRICS, OBSERVE, REQUESTS, STATE, VERSION, attached, path_of
 
 OK, BROKEN = "ok", "broken"
 
@@ -153,10 +153,11 @@ def _until(db: sqlite3.Connection, after: int) -> int | None:
 
 
 def _cursors(data_path: Path) -> list[str]:
-    with closing(attached(data_path, STATE, {"followed": OBSERVE})) as db:
+    with closing(attached(data_path, STATE, {"followed": OBSERVE, "metrics": METRICS})) as db:
         db.execute("BEGIN")
         # Cursors first: the journal only grows
         cursors = db.execute("SELECT name, n FROM followed.followers").fetchall()
+        cursors += db.execute("SELECT 'the counting of metrics', n FROM metrics.counted").fetchall()
         newest = db.execute("SELECT coalesce(max(n), 0) FROM main.journal").fetchone()[0]
     return [f"{name} stands at entry {n} of the journal, which ends at {newest}" for name, n in cursors if n > newest]
 
