@@ -107,14 +107,14 @@ def test_nothing_secret_is_said_and_every_event_is_a_line(loud, tmp_path):
             site.kill(pid)
     site.wait_for(lambda: site.pids("engine") and site.answers(), "all are back")
     site.finished(site.submit("q", "secretive"))
-    file_key = site.key[1]
+    file_key, token = site.key[1], (site.data / "metrics-token").read_text().strip()
     site.process.send_signal(signal.SIGTERM)
     site.process.wait(20)
 
     told = site.log.read_text()
     said_by_runner = (site.data / "runner" / "runner.log").read_text()
     for text in (told, said_by_runner):
-        for secret in (WORD, SERVER_KEY, file_key):
+        for secret in (WORD, SERVER_KEY, file_key, token):
             assert secret not in text, [line for line in text.splitlines() if secret in line]
         assert not re.search(r"Signature=|[0-9a-f]{64}", text)
     check_lines(site.form, told, {"serve", "api", "engine", "observe"})

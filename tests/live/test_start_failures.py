@@ -150,12 +150,12 @@ def test_a_file_of_a_newer_batchyard(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 256 KiB."""
+    """A file system of one MiB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     if os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("mounting a small tmpfs takes root and the mount command (Debian package mount)")
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", disk], check=False).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], check=False).returncode:
         pytest.skip("no tmpfs can be mounted here")
     yield disk
     subprocess.run(["umount", "-l", disk], check=True)

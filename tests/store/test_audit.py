@@ -104,6 +104,8 @@ CHILD_RUNS = "stopped_ms IS NULL AND started_ms IS NOT NULL AND idx >= 0"
         (REQUESTS, "INSERT INTO wishes VALUES (99998, 99999, -1, 2, 'x', 1); UPDATE meta SET last_seq = 99999",
          "wishes", "wish 99998 names job 99999"),
         (OBSERVE, "INSERT INTO followers (name, n) VALUES ('ahead', 99999)", "cursors", "ahead stands at entry 99999"),
+        (METRICS, "INSERT OR REPLACE INTO counted VALUES (1, 99998, 1, 1, 1, 0, 0)",
+         "cursors", "metrics stands at entry 99998"),
     ],
 )  # fmt: skip
 def test_each_damage_is_named(data, which, script, name, words):
