@@ -116,7 +116,7 @@ def first_choice() -> Iterator[None]:
 
     We ourselves are what we were, afterwards. Where that may not be set, nothing changes.
     """
-    file = -1
+    file, ours = -1, b"0"
     with suppress(OSError):
         file = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
         ours = os.read(file, 16)
