@@ -1,4 +1,4 @@
-"""The commonest words of a text, counted in parts on AWS Batch: `python -m luigi --module words Commonest --text FILE`."""
+"""The commonest words of a text, counted in parts on AWS Batch: `... --module words Commonest --text FILE`."""
 
 from collections import Counter
 from pathlib import Path
