@@ -72,8 +72,9 @@ class Place(Reader):
 
     def __enter__(self) -> Place:
         super().__enter__()
-        if self.others:  # the page has started its own server
+        if self.others:  # the page has started its own server, for a client that uses the S3
             self.site.serve_environ |= {f"BATCHYARD_{part}": value for part, value in KEY.items()}
+            assert self.type("echo $AWS_ACCESS_KEY_ID") == KEY["ACCESS_KEY_ID"] + "\n", "no key of the S3's any more"
         return self
 
     def type_behind(self, command: str) -> int:

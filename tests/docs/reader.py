@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import select
@@ -130,8 +131,7 @@ class Reader:
     # -- the reader's own shell -----------------------------------------------------------------------------------
 
     def _open_shell(self) -> None:
-        orders, self._orders = os.pipe()
-        self._answers, answers = os.pipe()
+        (orders, self._orders), (self._answers, answers) = pipe_beyond_9(), pipe_beyond_9()
         self.shell = subprocess.Popen(
             ["bash", "--noprofile", "--norc", "-c", f"exec 8<&{orders} 9>&{answers}; {_DRIVER}"],
             cwd=self.here,
@@ -223,6 +223,15 @@ class Reader:
 
     def _in_words_of_the_page(self, said: str) -> str:
         return said.replace(str(self.home), "~")
+
+
+def pipe_beyond_9() -> list[int]:
+    """A pipe whose descriptors are none of those that the driver gives a meaning."""
+    ends = os.pipe()
+    beyond = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends]
+    for end in ends:
+        os.close(end)
+    return beyond
 
 
 def _end(process: subprocess.Popen, how: signal.Signals) -> None:

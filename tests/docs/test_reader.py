@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.docs import names
 from tests.docs.pages import Malformed, Page, read
-from tests.docs.reader import Differs, Reader, agrees
+from tests.docs.reader import Differs, Reader, agrees, pipe_beyond_9
 
 
 @pytest.fixture
@@ -147,3 +148,11 @@ def test_a_reader_can_go_on_where_the_page_ends(page):
             reader.type("false")
         assert reader.type("echo $word") == "hello\n"
     assert not reader.site.pids()
+
+
+def test_the_shells_own_descriptors_are_not_made_from_each_other():
+    """It makes 8 and 9 of two pipes, one after the other: a pipe that is 8 already would be lost."""
+    pipe = pipe_beyond_9()
+    assert min(pipe) > 9
+    for end in pipe:
+        os.close(end)
