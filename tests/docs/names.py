@@ -69,7 +69,9 @@ def unknown_words(page: Page) -> list[str]:
     wrong = []
     for code in code_of(page):
         code = code.split(" # ")[0]
-        for arguments in re.findall(r"(?:^|[\s;|&(\"'])batchyard ((?:[^\s|;&)`]|(?<=\S) )+)", code):
+        for arguments in re.findall(
+            r"(?:^|[;|&(\"'])\s*(?:sudo )?(?:[\w.~/]*/)?batchyard ((?:[^\s|;&)`]|(?<=\S) )+)", code
+        ):
             wrong += unknown_options(arguments.split())
         if made := re.match(r"\s*(?:make) ([a-z][a-z-]*)\b", code):
             wrong += [] if made[1] in make_targets() else [f"make {made[1]}"]

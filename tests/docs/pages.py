@@ -88,8 +88,9 @@ class Page:
 
 
 def all_pages() -> list[Page]:
-    """README and the other pages beside it, then all of docs/."""
-    return [read(path) for path in (*TOP, *sorted(DOCS.rglob("*.md")))]
+    """README and the other pages beside it, then all of docs/, then what explains a folder in the folder itself."""
+    folders = [path for name in ("deploy", "examples", "src", "tests") for path in (ROOT / name).rglob("*.md")]
+    return [read(path) for path in (*TOP, *sorted(DOCS.rglob("*.md")), *sorted(folders))]
 
 
 def read(path: Path) -> Page:
