@@ -9,7 +9,16 @@ import msgspec
 
 from batchyard.errors import ClientError
 from batchyard.model import ids, states
-from batchyard.model.jobs import NewDefinition, NewEnvironment, NewJob, NewQueue, Wish
+from batchyard.model.jobs import (
+    Deletion,
+    EnvironmentChange,
+    NewDefinition,
+    NewEnvironment,
+    NewJob,
+    NewQueue,
+    QueueChange,
+    Wish,
+)
 from batchyard.ports import (
     AttemptRow,
     DefinitionRow,
@@ -48,6 +57,18 @@ def _last_ending(attempts: list[AttemptRow]) -> tuple[int | None, str | None]:
 QUEUES, DEFINITIONS, JOBS = 10_000, 20_000, 30_000  # numbers before the first queue, definition and job
 
 
+def _changed(new, change, columns):
+    """The new value, as the store merges it."""
+    given = {name: getattr(change, name) for name in columns if getattr(change, name) is not None}
+    body = msgspec.json.decode(new.body) | dict(change.members)
+    return new._replace(body=msgspec.json.encode(body), **given)
+
+
+def _refuse_in_flux(row, verb: str) -> None:
+    if row.status == states.DELETING:
+        raise ClientError(f"Cannot {verb}, resource is being modified")
+
+
 class MemoryStore:
     """Intake and Reader at once; a number is the place in a list, from 1 on for environments."""
 
@@ -59,6 +80,8 @@ class MemoryStore:
         self.wishes: list[Wish] = []
         self.states: dict[tuple[str, int], Progress] = {}
         self.inactive: set[int] = set()
+        self.places: dict[int, str] = {}  # status of environments and queues that were to be deleted
+        self.calls: set[bytes] = set()  # idempotency keys of changes
         self.streams: dict[str, StreamRow] = {}
         self.tags: dict[int, dict[str, str]] = {}
 
@@ -75,6 +98,54 @@ class MemoryStore:
             raise ClientError("Object already exists")
         self.new_queues.append(queue)
         return QUEUES + len(self.new_queues)
+
+    async def update_environment(self, change: EnvironmentChange) -> bool:
+        row = self.environment(change.region, change.name)
+        if row is not None and self._first(change.idempotency):
+            _refuse_in_flux(row, "update")
+            new = self.new_environments[row.id - 1]
+            self.new_environments[row.id - 1] = _changed(new, change, ("enabled",))
+        return row is not None
+
+    async def update_queue(self, change: QueueChange) -> bool:
+        row = self.queue(change.region, change.name)
+        if row is not None and self._first(change.idempotency):
+            _refuse_in_flux(row, "update")
+            new = self.new_queues[row.id - QUEUES - 1]
+            changed = _changed(new, change, ("enabled", "priority", "environments"))
+            self.new_queues[row.id - QUEUES - 1] = changed
+        return row is not None
+
+    async def delete_environment(self, deletion: Deletion) -> bool:
+        row = self.environment(deletion.region, deletion.name)
+        if row is not None and self._first(deletion.idempotency):
+            _refuse_in_flux(row, "delete")
+            if row.enabled:
+                raise ClientError("Cannot delete, state must be DISABLED")
+            if any(row.id in queue.environments for queue in self.queues(deletion.region, 0, 10**9)):
+                raise ClientError("Cannot delete, found existing JobQueue relationship")
+            self.places[row.id] = states.DELETING
+        return row is not None
+
+    async def delete_queue(self, deletion: Deletion) -> bool:
+        row = self.queue(deletion.region, deletion.name)
+        if row is not None and self._first(deletion.idempotency):
+            _refuse_in_flux(row, "delete")
+            if row.enabled:
+                raise ClientError("Cannot delete, state must be DISABLED")
+            self.places[row.id] = states.DELETING
+        return row is not None
+
+    def _first(self, idempotency: bytes | None) -> bool:
+        known = idempotency in self.calls
+        self.calls |= {idempotency} - {None}
+        return not known
+
+    async def deregister_definition(self, region: str, name: str, revision: int, at_ms: int) -> bool:
+        row = self.definition(region, name, revision)
+        if row is not None:
+            self.inactive.add(row.id)
+        return row is not None
 
     async def register_definition(self, definition: NewDefinition) -> int:
         same = [d for d, _ in self.new_definitions if (d.region, d.name) == (definition.region, definition.name)]
@@ -107,10 +178,12 @@ class MemoryStore:
             return None
         new = self.new_environments[number - 1]
         body = msgspec.json.decode(new.body)
-        return EnvironmentRow(number, new.region, new.name, new.uuid, new.kind, new.provider, new.enabled, body)
+        status = self.places.get(number, states.VALID)
+        return EnvironmentRow(number, new.region, new.name, new.uuid, new.kind, new.provider, new.enabled, body, status)
 
     def environments(self, region: str, after: int, limit: int) -> list[EnvironmentRow]:
         rows = [self.environment_by_id(number) for number in range(1, len(self.new_environments) + 1)]
+        rows = [row for row in rows if row.status != states.DELETED]
         return [row for row in rows if row.region == region and row.id > after][:limit]
 
     def environment(self, region: str, name: str) -> EnvironmentRow | None:
@@ -121,10 +194,12 @@ class MemoryStore:
             return None
         new = self.new_queues[number - QUEUES - 1]
         body = msgspec.json.decode(new.body)
-        return QueueRow(number, new.region, new.name, new.priority, new.enabled, new.environments, body)
+        status = self.places.get(number, states.VALID)
+        return QueueRow(number, new.region, new.name, new.priority, new.enabled, new.environments, body, status)
 
     def queues(self, region: str, after: int, limit: int) -> list[QueueRow]:
         rows = [self.queue_by_id(QUEUES + place) for place in range(1, len(self.new_queues) + 1)]
+        rows = [row for row in rows if row.status != states.DELETED]
         return [row for row in rows if row.region == region and row.id > after][:limit]
 
     def queue(self, region: str, name: str) -> QueueRow | None:

@@ -21,6 +21,7 @@ from batchyard.errors import ApiError, ClientError
 from batchyard.executors import contract
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import AttemptSpec
+from batchyard.ports import EnvironmentRow, QueueRow
 from batchyard.wire import shapes, validate
 
 REGION, UUID, NOW_MS = "us-east-1", "0b7f2c52-6f0e-4f7e-9b5e-2d1f6a4c8e10", 1_763_673_500_000
@@ -124,16 +125,41 @@ def _queue(request: shapes.CreateJobQueueRequest) -> Outcome:
     return Outcome(new._replace(body=b""), (), msgspec.json.decode(new.body))
 
 
+def _environment_change(request: shapes.UpdateComputeEnvironmentRequest) -> Outcome:
+    current = EnvironmentRow(1, REGION, "base", UUID, "UNMANAGED", "local", True, {"serviceRole": ROLE})
+    change = environments.admit_change(request, current, NOW_MS, None)
+    return Outcome(change._replace(members={}), (), change.members)
+
+
+def _queue_change(request: shapes.UpdateJobQueueRequest) -> Outcome:
+    current = QueueRow(1, REGION, "base", 1, True, (1,), {"jobQueueType": "ECS"})
+    known = {name: queues.FoundEnvironment(number, name, "EC2") for number, name in enumerate(("one", "two"), 1)}
+    change = queues.admit_change(request, known.get, current, NOW_MS, None)
+    return Outcome(change._replace(members={}), (), change.members)
+
+
 TRIALS = {
     "RegisterJobDefinition": Trial(DEFINITION, _defined, ("containerProperties", "retryStrategy", "timeout")),
     "SubmitJob": Trial(SUBMISSION, _submitted, ("containerOverrides", "retryStrategy", "timeout", "arrayProperties")),
     "CreateComputeEnvironment": Trial(ENVIRONMENT, _environment, ()),
     "CreateJobQueue": Trial(QUEUE, _queue, ()),
+    "UpdateComputeEnvironment": Trial({"computeEnvironment": "base", "state": "ENABLED"}, _environment_change, ()),
+    "UpdateJobQueue": Trial({"jobQueue": "base", "state": "ENABLED"}, _queue_change, ()),
 }
 
 # Values to try where the model's types do not lead to a sensible one: what to merge into the base, by member.
 VOLUME = {"name": "v", "host": {"sourcePath": "/srv"}}
 TIMEOUT = {"attemptDurationSeconds": 600}
+LIMITS = {
+    "jobStateTimeLimitActions": [
+        {
+            "reason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+            "state": "RUNNABLE",
+            "maxTimeSeconds": 600,
+            "action": "CANCEL",
+        }
+    ]
+}
 SAMPLES: dict[str, tuple[dict[str, Any], ...]] = {
     "RegisterJobDefinition.parameters": ({"parameters": {"x": "2"}},),
     "RegisterJobDefinition.platformCapabilities": tuple(
@@ -250,18 +276,16 @@ SAMPLES: dict[str, tuple[dict[str, Any], ...]] = {
     "CreateJobQueue.serviceEnvironmentOrder": (
         {"computeEnvironmentOrder": None, "serviceEnvironmentOrder": [{"order": 1, "serviceEnvironment": "s"}]},
     ),
-    "CreateJobQueue.jobStateTimeLimitActions": (
-        {
-            "jobStateTimeLimitActions": [
-                {
-                    "reason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
-                    "state": "RUNNABLE",
-                    "maxTimeSeconds": 600,
-                    "action": "CANCEL",
-                }
-            ]
-        },
+    "CreateJobQueue.jobStateTimeLimitActions": (LIMITS,),
+    "UpdateComputeEnvironment.computeResources": ({"computeResources": {"maxvCpus": 4}},),
+    "UpdateComputeEnvironment.ecsSettings": ({"ecsSettings": {}},),
+    "UpdateComputeEnvironment.eksConfiguration": ({"eksConfiguration": {}},),
+    "UpdateComputeEnvironment.updatePolicy": ({"updatePolicy": {"terminateJobsOnUpdate": True}},),
+    "UpdateJobQueue.computeEnvironmentOrder": (
+        {"computeEnvironmentOrder": [{"order": 1, "computeEnvironment": "two"}]},
     ),
+    "UpdateJobQueue.serviceEnvironmentOrder": ({"serviceEnvironmentOrder": [{"order": 1, "serviceEnvironment": "s"}]},),
+    "UpdateJobQueue.jobStateTimeLimitActions": (LIMITS,),
 }
 
 

@@ -1,4 +1,5 @@
-"""CreateComputeEnvironment: a request becomes a NewEnvironment, or is refused (reference "Compute environments").
+"""CreateComputeEnvironment and UpdateComputeEnvironment: a request becomes a NewEnvironment or an EnvironmentChange, or
+is refused (reference "Compute environments").
 
 So far an environment is UNMANAGED: the machine Batchyard runs on, as one container instance; or, with the tag
 `batchyard:provider` = `pretend`, a machine of any size that only pretends to run what it is given.
@@ -6,14 +7,17 @@ So far an environment is UNMANAGED: the machine Batchyard runs on, as one contai
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from msgspec import UNSET
 
 from batchyard.admission import names, tags
 from batchyard.errors import ClientError
-from batchyard.model.jobs import NewEnvironment
+from batchyard.model.jobs import EnvironmentChange, NewEnvironment
 from batchyard.model.needs import Needs
-from batchyard.wire.shapes import CreateComputeEnvironmentRequest
+from batchyard.ports import EnvironmentRow
+from batchyard.wire.shapes import CreateComputeEnvironmentRequest, UpdateComputeEnvironmentRequest
 
 PROVIDER_TAG = "batchyard:provider"
 LOCAL, PRETEND = PROVIDERS = ("local", "pretend")
@@ -38,8 +42,7 @@ def admit(request: CreateComputeEnvironmentRequest, region: str, uuid: str, now_
         )
     if not request.serviceRole:
         raise ClientError("ServiceRole is required.")
-    if "AWSServiceRoleForBatch" in request.serviceRole or "/aws-service-role/" in request.serviceRole:
-        raise ClientError("Service Linked Role cannot be used with UNMANAGED Compute Environment")
+    _check_role(request.serviceRole)
     given = tags.checked(request.tags)
     provider = given.get(PROVIDER_TAG, LOCAL)
     if provider not in PROVIDERS:
@@ -53,6 +56,59 @@ def admit(request: CreateComputeEnvironmentRequest, region: str, uuid: str, now_
         provider, stored["room"] = f"{PRETEND}/{uuid}", _pretend_room(request, given)
     body = msgspec.json.encode(stored)
     return NewEnvironment(region, request.computeEnvironmentName, uuid, "UNMANAGED", provider, True, body, now_ms)
+
+
+def admit_change(
+    request: UpdateComputeEnvironmentRequest, current: EnvironmentRow, now_ms: int, idempotency: bytes | None
+) -> EnvironmentChange:
+    """What to change of `current`, or ClientError. What the request does not name stays as it is."""
+    _refuse_infrastructure(request, current.name)
+    if request.state is UNSET and request.serviceRole is UNSET and request.unmanagedvCpus is UNSET:
+        raise ClientError("One of [state | compute-resources | service-role | unmanaged-vcpus] is required.")
+    if request.updatePolicy is not UNSET:
+        raise ClientError(
+            f"updatePolicy is for changes of computeResources, and compute environment {current.name} has none to "
+            "change.",
+            "Leave updatePolicy out.",
+        )
+    members: dict[str, Any] = {}
+    if request.serviceRole is not UNSET:
+        if not request.serviceRole:
+            raise ClientError("ServiceRole is required.")
+        _check_role(request.serviceRole)
+        members["serviceRole"] = request.serviceRole
+    if request.unmanagedvCpus is not UNSET:
+        members |= _unmanaged_vcpus(request.unmanagedvCpus, current)
+    if request.context is not UNSET:
+        members["context"] = request.context
+    enabled = None if request.state is UNSET else request.state == "ENABLED"
+    return EnvironmentChange(current.region, current.name, now_ms, idempotency, enabled, members)
+
+
+def _refuse_infrastructure(request: UpdateComputeEnvironmentRequest, name: str) -> None:
+    for member in ("computeResources", "ecsSettings", "eksConfiguration"):
+        if getattr(request, member) is not UNSET:
+            raise ClientError(
+                f"Batchyard does not support changing {member} of a compute environment yet ({name}).",
+                f"Leave {member} out; or create another environment and move the queues to it with UpdateJobQueue.",
+            )
+
+
+def _unmanaged_vcpus(vcpus: int, current: EnvironmentRow) -> dict[str, Any]:
+    """The new members of the body; a pretend environment that has its size from this number changes it."""
+    if current.kind == "MANAGED":
+        raise ClientError("unmanagedvCpus is not applicable for managed Compute Environments")
+    if vcpus < 0:
+        raise ClientError(f"unmanagedvCpus must be 0 or more, got {vcpus}.", "Give the number of vCPUs.")
+    room = current.body.get("room")
+    if room is None or "computeResources" in current.body:
+        return {"unmanagedvCpus": vcpus}
+    return {"unmanagedvCpus": vcpus, "room": Needs(*room)._replace(cpu_milli=vcpus * 1000)}
+
+
+def _check_role(role: str) -> None:
+    if "AWSServiceRoleForBatch" in role or "/aws-service-role/" in role:
+        raise ClientError("Service Linked Role cannot be used with UNMANAGED Compute Environment")
 
 
 def _refuse_managed(request: CreateComputeEnvironmentRequest) -> None:

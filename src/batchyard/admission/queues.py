@@ -1,21 +1,25 @@
-"""CreateJobQueue: a request becomes a NewQueue, or is refused (reference "Job queues")."""
+"""CreateJobQueue and UpdateJobQueue: a request becomes a NewQueue or a QueueChange, or is refused (reference "Job
+queues")."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET
 
 from batchyard.admission import names, tags
 from batchyard.errors import ClientError
-from batchyard.model.jobs import NewQueue
-from batchyard.wire.shapes import ComputeEnvironmentOrder, CreateJobQueueRequest
+from batchyard.model.jobs import NewQueue, QueueChange
+from batchyard.ports import QueueRow
+from batchyard.wire.shapes import ComputeEnvironmentOrder, CreateJobQueueRequest, UpdateJobQueueRequest
 
 ENVIRONMENTS_MAX = 3
 FARGATE_TYPES = ("FARGATE", "FARGATE_SPOT")
 SERVICE_TYPE = "SAGEMAKER_TRAINING"
+
+Find = Callable[[str], "FoundEnvironment | None"]  # by name or ARN; None also for one that is being deleted
 
 
 class FoundEnvironment(NamedTuple):
@@ -27,9 +31,9 @@ class FoundEnvironment(NamedTuple):
 
 
 def admit(
-    request: CreateJobQueueRequest, find: Callable[[str], FoundEnvironment | None], region: str, now_ms: int
+    request: CreateJobQueueRequest, find: Find, region: str, now_ms: int, idempotency: bytes | None = None
 ) -> NewQueue:
-    """The queue to store, or ClientError. `find` resolves the name or ARN of a compute environment.
+    """The queue to store, or ClientError.
 
     The body keeps the environments by name in the order they are tried, and the derived jobQueueType, from which
     SubmitJob knows what the queue can run.
@@ -41,15 +45,15 @@ def admit(
     if request.jobStateTimeLimitActions:
         raise ClientError("Batchyard does not support jobStateTimeLimitActions yet.", "Create the queue without them.")
     order = _order(request.computeEnvironmentOrder or [])
-    found = [_valid(find(entry.computeEnvironment)) for entry in order]
-    if len({environment.number for environment in found}) < len(found):
-        raise ClientError("Duplicate ComputeEnvironments within order list.")
-    kind = _kind(request, found)
+    found = _found(order, find)
+    kind = _kind(found)
+    if request.jobQueueType not in (UNSET, kind):
+        raise ClientError(
+            f"The jobQueueType provided is {request.jobQueueType}, but its compute environments make it {kind}.",
+            f"Leave jobQueueType out, or give {kind}.",
+        )
     body = {
-        "computeEnvironmentOrder": [
-            {"order": entry.order, "computeEnvironment": environment.name}
-            for entry, environment in zip(order, found, strict=True)
-        ],
+        "computeEnvironmentOrder": _named(order, found),
         "jobQueueType": kind,
         "tags": tags.checked(request.tags),
     }
@@ -61,7 +65,51 @@ def admit(
         environments=tuple(environment.number for environment in found),
         body=msgspec.json.encode(body),
         created_ms=now_ms,
+        idempotency=idempotency,
     )
+
+
+def admit_change(
+    request: UpdateJobQueueRequest, find: Find, current: QueueRow, now_ms: int, idempotency: bytes | None
+) -> QueueChange:
+    """What to change of `current`, or ClientError. What the request does not name stays; lists are replaced whole."""
+    _refuse_other_members(request, current.name)
+    priority = None if request.priority is UNSET else request.priority
+    enabled = None if request.state is UNSET else request.state == "ENABLED"
+    environments, members = None, dict[str, Any]()
+    if request.computeEnvironmentOrder is not UNSET:
+        order = _order(request.computeEnvironmentOrder)
+        found = _found(order, find)
+        kind = _kind(found)
+        if kind != current.body["jobQueueType"]:
+            raise ClientError(
+                f"Job queue {current.name} is of type {current.body['jobQueueType']}, and these compute environments "
+                f"would make it {kind}.",
+                "Create another queue for them.",
+            )
+        environments = tuple(environment.number for environment in found)
+        members["computeEnvironmentOrder"] = _named(order, found)
+    if priority is enabled is environments is None and request.jobStateTimeLimitActions is UNSET:
+        raise ClientError(
+            f"UpdateJobQueue names nothing to change of job queue {current.name}.",
+            "Give one of state, priority and computeEnvironmentOrder.",
+        )
+    return QueueChange(current.region, current.name, now_ms, idempotency, priority, enabled, environments, members)
+
+
+def _refuse_other_members(request: UpdateJobQueueRequest, name: str) -> None:
+    services = request.serviceEnvironmentOrder or []
+    if len(services) > 1:
+        raise ClientError("Job queue can only have 1 service environment.")
+    if services:
+        raise ClientError(
+            f"Job queue {name} has compute environments and can have no service environment.",
+            "Leave serviceEnvironmentOrder out.",
+        )
+    if request.schedulingPolicyArn:
+        _refuse_policy(request.schedulingPolicyArn)
+    if request.jobStateTimeLimitActions:
+        raise ClientError("Batchyard does not support jobStateTimeLimitActions yet.", f"Update {name} without them.")
 
 
 def capability(queue_type: str) -> str:
@@ -113,14 +161,24 @@ def _valid(environment: FoundEnvironment | None) -> FoundEnvironment:
     return environment
 
 
-def _kind(request: CreateJobQueueRequest, found: list[FoundEnvironment]) -> str:
+def _found(order: list[ComputeEnvironmentOrder], find: Find) -> list[FoundEnvironment]:
+    found = [_valid(find(entry.computeEnvironment)) for entry in order]
+    if len({environment.number for environment in found}) < len(found):
+        raise ClientError("Duplicate ComputeEnvironments within order list.")
+    return found
+
+
+def _named(order: list[ComputeEnvironmentOrder], found: list[FoundEnvironment]) -> list[dict[str, Any]]:
+    """The order as the queue's body keeps it."""
+    return [
+        {"order": entry.order, "computeEnvironment": environment.name}
+        for entry, environment in zip(order, found, strict=True)
+    ]
+
+
+def _kind(found: list[FoundEnvironment]) -> str:
+    """The jobQueueType that the environments make."""
     fargate = {environment.resource_type in FARGATE_TYPES for environment in found}
     if len(fargate) > 1:
         raise ClientError("Fargate and EC2 compute environments can not be mixed.")
-    kind = "ECS_FARGATE" if fargate.pop() else "ECS"
-    if request.jobQueueType not in (UNSET, kind):
-        raise ClientError(
-            f"The jobQueueType provided is {request.jobQueueType}, but its compute environments make it {kind}.",
-            f"Leave jobQueueType out, or give {kind}.",
-        )
-    return kind
+    return "ECS_FARGATE" if fargate.pop() else "ECS"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from batchyard.describe.names import Names
 from batchyard.ports import Clock, DefinitionRow, FollowerRow, Intake, LogStore, Reader, Upkeep
 
 DEFINITIONS_KEPT = 2_000
+INVOCATION_ID = "amz-sdk-invocation-id"
 
 
 @dataclass
@@ -86,3 +88,18 @@ class Call:
     @property
     def region(self) -> str:
         return self.arns.region
+
+    @property
+    def idempotency(self) -> bytes | None:
+        """What makes a repeated call the same one: SDKs send one invocation id with all tries of a call.
+
+        None, and so never deduplicated, for callers that send no id.
+        """
+        invocation = self.headers.get(INVOCATION_ID)
+        if not invocation:
+            return None
+        digest = hashlib.blake2b(digest_size=16, person=b"batchyard-submit")
+        for part in (self.key_id.encode(), invocation.encode(), self.body):
+            digest.update(len(part).to_bytes(4))
+            digest.update(part)
+        return digest.digest()

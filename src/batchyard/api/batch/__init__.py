@@ -8,6 +8,9 @@ OPERATIONS = {
     "CancelJob": jobs.cancel_job,
     "CreateComputeEnvironment": compute_environments.create_compute_environment,
     "CreateJobQueue": job_queues.create_job_queue,
+    "DeleteComputeEnvironment": compute_environments.delete_compute_environment,
+    "DeleteJobQueue": job_queues.delete_job_queue,
+    "DeregisterJobDefinition": job_definitions.deregister_job_definition,
     "DescribeComputeEnvironments": compute_environments.describe_compute_environments,
     "DescribeJobDefinitions": job_definitions.describe_job_definitions,
     "DescribeJobQueues": job_queues.describe_job_queues,
@@ -19,4 +22,6 @@ OPERATIONS = {
     "TagResource": tags.tag_resource,
     "TerminateJob": jobs.terminate_job,
     "UntagResource": tags.untag_resource,
+    "UpdateComputeEnvironment": compute_environments.update_compute_environment,
+    "UpdateJobQueue": job_queues.update_job_queue,
 }

@@ -1,4 +1,4 @@
-"""CreateComputeEnvironment and DescribeComputeEnvironments (reference "Compute environments")."""
+"""Create, Describe, Update and DeleteComputeEnvironment (reference "Compute environments")."""
 
 from __future__ import annotations
 
@@ -8,26 +8,65 @@ from batchyard.admission import environments
 from batchyard.api import paging
 from batchyard.api.context import Call, Context
 from batchyard.describe.arns import Arns
+from batchyard.errors import ClientError
+from batchyard.model.jobs import Deletion
+from batchyard.model.states import DELETING, VALID
 from batchyard.ports import EnvironmentRow
 from batchyard.wire.shapes import (
     ComputeEnvironmentDetail,
     CreateComputeEnvironmentRequest,
     CreateComputeEnvironmentResponse,
+    DeleteComputeEnvironmentRequest,
+    DeleteComputeEnvironmentResponse,
     DescribeComputeEnvironmentsRequest,
     DescribeComputeEnvironmentsResponse,
+    UpdateComputeEnvironmentRequest,
+    UpdateComputeEnvironmentResponse,
 )
 
 _OPERATION = "DescribeComputeEnvironments"
+_STATUS_REASONS = {
+    VALID: "ComputeEnvironment Healthy",
+    DELETING: "ComputeEnvironment is being deleted: it goes when nothing runs in it any more",
+}
 
 
 async def create_compute_environment(
     context: Context, call: Call, request: CreateComputeEnvironmentRequest
 ) -> CreateComputeEnvironmentResponse:
     new = environments.admit(request, call.region, context.mint(), call.now_ms)
-    await context.intake.create_environment(new)
+    await context.intake.create_environment(new._replace(idempotency=call.idempotency))
     return CreateComputeEnvironmentResponse(
         computeEnvironmentName=new.name, computeEnvironmentArn=call.arns.environment(new.name)
     )
+
+
+async def update_compute_environment(
+    context: Context, call: Call, request: UpdateComputeEnvironmentRequest
+) -> UpdateComputeEnvironmentResponse:
+    """The answer comes with the change in force for readers; the engine places by it within milliseconds."""
+    given = request.computeEnvironment
+    row = find_environment(context, call, given)
+    if row is None:
+        raise unknown(given)
+    change = environments.admit_change(request, row, call.now_ms, call.idempotency)
+    if not await context.intake.update_environment(change):
+        raise unknown(given)  # it went in this very moment
+    return UpdateComputeEnvironmentResponse(
+        computeEnvironmentName=row.name, computeEnvironmentArn=call.arns.environment(row.name)
+    )
+
+
+async def delete_compute_environment(
+    context: Context, call: Call, request: DeleteComputeEnvironmentRequest
+) -> DeleteComputeEnvironmentResponse:
+    """It is DELETING until nothing runs in it any more."""
+    given = request.computeEnvironment
+    name = call.arns.environment_name(given)
+    wish = None if name is None else Deletion(call.region, name, call.now_ms, call.idempotency)
+    if wish is None or not await context.intake.delete_environment(wish):
+        raise unknown(given)
+    return DeleteComputeEnvironmentResponse()
 
 
 async def describe_compute_environments(
@@ -60,6 +99,10 @@ def find_environment(context: Context, call: Call, given: str) -> EnvironmentRow
     return None if name is None else context.reader.environment(call.region, name)
 
 
+def unknown(given: str) -> ClientError:
+    return ClientError(f"{given or repr(given)} does not exist")
+
+
 def resource_type(row: EnvironmentRow) -> str:
     """EC2, SPOT, FARGATE or FARGATE_SPOT; the machine as one container instance counts as EC2."""
     return (row.body.get("computeResources") or {}).get("type", "EC2") if row.kind == "MANAGED" else "EC2"
@@ -74,8 +117,8 @@ def _detail(context: Context, arns: Arns, row: EnvironmentRow) -> ComputeEnviron
         tags=context.tags(row.id, row.body),
         type=row.kind,
         state="ENABLED" if row.enabled else "DISABLED",
-        status="VALID",
-        statusReason="ComputeEnvironment Healthy",
+        status=row.status,
+        statusReason=_STATUS_REASONS[row.status],
         computeResources=_described_resources(row.body.get("computeResources"), context.vcpus),
         serviceRole=arns.role(row.body["serviceRole"]),
         containerOrchestrationType="ECS",

@@ -1,4 +1,4 @@
-"""RegisterJobDefinition and DescribeJobDefinitions (reference "Job definitions")."""
+"""Register, Describe and DeregisterJobDefinition (reference "Job definitions")."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from batchyard.describe.containers import with_empty_lists
 from batchyard.errors import ClientError
 from batchyard.ports import DefinitionRow
 from batchyard.wire.shapes import (
+    DeregisterJobDefinitionRequest,
+    DeregisterJobDefinitionResponse,
     DescribeJobDefinitionsRequest,
     DescribeJobDefinitionsResponse,
     JobDefinition,
@@ -23,8 +25,6 @@ from batchyard.wire.shapes import (
 
 _OPERATION = "DescribeJobDefinitions"
 _STATUSES = {"ACTIVE": True, "INACTIVE": False}
-
-# Lists that the service shows as [] where none was given (reference "Stored defaults in Describe answers").
 
 
 async def register_job_definition(
@@ -55,6 +55,24 @@ async def describe_job_definitions(
         last = rows[limit - 1]
         answer.nextToken = listing.token((last.name, last.revision))
     return answer
+
+
+async def deregister_job_definition(
+    context: Context, call: Call, request: DeregisterJobDefinitionRequest
+) -> DeregisterJobDefinitionResponse:
+    """The revision becomes INACTIVE: nothing more can be submitted with it. Repeats do no harm."""
+    given = request.jobDefinition
+    named = call.arns.definition_name(given)
+    if named is not None and named.revision is None:
+        raise ClientError(
+            f"jobDefinition {given} names no revision, and revisions are deregistered one by one.",
+            f"Add one, such as {given}:1.",
+        )
+    if named is None or not await context.intake.deregister_definition(
+        call.region, named.name, named.revision, call.now_ms
+    ):
+        raise ClientError(f"{given} does not exist")
+    return DeregisterJobDefinitionResponse()
 
 
 def _named(context: Context, call: Call, given: list[str]) -> list[DefinitionRow]:

@@ -1,33 +1,67 @@
-"""CreateJobQueue and DescribeJobQueues (reference "Job queues")."""
+"""Create, Describe, Update and DeleteJobQueue (reference "Job queues")."""
 
 from __future__ import annotations
 
+from functools import partial
+
 from batchyard.admission import queues
 from batchyard.api import paging
-from batchyard.api.batch.compute_environments import find_environment, resource_type
+from batchyard.api.batch.compute_environments import find_environment, resource_type, unknown
 from batchyard.api.context import Call, Context
 from batchyard.describe.arns import Arns
+from batchyard.model.jobs import Deletion
+from batchyard.model.states import DELETING, VALID
 from batchyard.ports import QueueRow
 from batchyard.wire.shapes import (
     ComputeEnvironmentOrder,
     CreateJobQueueRequest,
     CreateJobQueueResponse,
+    DeleteJobQueueRequest,
+    DeleteJobQueueResponse,
     DescribeJobQueuesRequest,
     DescribeJobQueuesResponse,
     JobQueueDetail,
+    UpdateJobQueueRequest,
+    UpdateJobQueueResponse,
 )
 
 _OPERATION = "DescribeJobQueues"
+_STATUS_REASONS = {VALID: "JobQueue Healthy", DELETING: "JobQueue is being deleted: its jobs are brought to an end"}
 
 
 async def create_job_queue(context: Context, call: Call, request: CreateJobQueueRequest) -> CreateJobQueueResponse:
-    def find(given: str) -> queues.FoundEnvironment | None:
-        row = find_environment(context, call, given)
-        return None if row is None else queues.FoundEnvironment(row.id, row.name, resource_type(row))
-
-    new = queues.admit(request, find, call.region, call.now_ms)
+    new = queues.admit(request, partial(_valid_environment, context, call), call.region, call.now_ms, call.idempotency)
     await context.intake.create_queue(new)
     return CreateJobQueueResponse(jobQueueName=new.name, jobQueueArn=call.arns.queue(new.name))
+
+
+async def update_job_queue(context: Context, call: Call, request: UpdateJobQueueRequest) -> UpdateJobQueueResponse:
+    """Jobs that run stay where they are; those that wait go by the new priority and order."""
+    given = request.jobQueue
+    row = find_queue(context, call, given)
+    if row is None:
+        raise unknown(given)
+    find = partial(_valid_environment, context, call)
+    change = queues.admit_change(request, find, row, call.now_ms, call.idempotency)
+    if not await context.intake.update_queue(change):
+        raise unknown(given)  # it went in this very moment
+    return UpdateJobQueueResponse(jobQueueName=row.name, jobQueueArn=call.arns.queue(row.name))
+
+
+async def delete_job_queue(context: Context, call: Call, request: DeleteJobQueueRequest) -> DeleteJobQueueResponse:
+    """It is DELETING until all of its jobs are at an end, which the engine sees to."""
+    name = call.arns.queue_name(request.jobQueue)
+    wish = None if name is None else Deletion(call.region, name, call.now_ms, call.idempotency)
+    if wish is None or not await context.intake.delete_queue(wish):
+        raise unknown(request.jobQueue)
+    return DeleteJobQueueResponse()
+
+
+def _valid_environment(context: Context, call: Call, given: str) -> queues.FoundEnvironment | None:
+    row = find_environment(context, call, given)
+    if row is None or row.status != VALID:
+        return None
+    return queues.FoundEnvironment(row.id, row.name, resource_type(row))
 
 
 async def describe_job_queues(
@@ -63,8 +97,8 @@ def _detail(context: Context, arns: Arns, row: QueueRow) -> JobQueueDetail:
         jobQueueName=row.name,
         jobQueueArn=arns.queue(row.name),
         state="ENABLED" if row.enabled else "DISABLED",
-        status="VALID",
-        statusReason="JobQueue Healthy",
+        status=row.status,
+        statusReason=_STATUS_REASONS[row.status],
         priority=row.priority,
         computeEnvironmentOrder=[
             ComputeEnvironmentOrder(

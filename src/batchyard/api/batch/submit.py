@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from batchyard.admission import jobs
 from batchyard.api.batch.job_queues import find_queue
 from batchyard.api.context import Call, Context
 from batchyard.errors import ClientError
 from batchyard.ports import DefinitionRow
 from batchyard.wire.shapes import SubmitJobRequest, SubmitJobResponse
-
-INVOCATION_ID = "amz-sdk-invocation-id"
 
 
 async def submit_job(context: Context, call: Call, request: SubmitJobRequest) -> SubmitJobResponse:
@@ -30,26 +26,11 @@ async def submit_job(context: Context, call: Call, request: SubmitJobRequest) ->
         definition=row.id,
         payload_bytes=len(call.body),
         gpus=context.settings.gpus,
-        idempotency=idempotency(call),
+        idempotency=call.idempotency,
     )
     job = jobs.admit(request, context.definitions.compiled(row), submission)
     uuid = await context.intake.submit(job)
     return SubmitJobResponse(jobArn=call.arns.job(uuid), jobName=job.name, jobId=uuid)
-
-
-def idempotency(call: Call) -> bytes | None:
-    """What makes a repeated submission the same one: SDKs send one invocation id with all tries of a call.
-
-    None, and so never deduplicated, for callers that send no id.
-    """
-    invocation = call.headers.get(INVOCATION_ID)
-    if not invocation:
-        return None
-    digest = hashlib.blake2b(digest_size=16, person=b"batchyard-submit")
-    for part in (call.key_id.encode(), invocation.encode(), call.body):
-        digest.update(len(part).to_bytes(4))
-        digest.update(part)
-    return digest.digest()
 
 
 def _definition(context: Context, call: Call, given: str) -> DefinitionRow:
