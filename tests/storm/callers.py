@@ -71,6 +71,8 @@ class Callers:
         self.open: list[Submission] = []  # who still wants an answer
         self.known: dict[str, NewJob] = {}  # answered
         self.stops: dict[tuple[str, int], list[AskedStop]] = {}
+        self.queue_stops: dict[int, list[AskedStop]] = {}  # by queue: its deletion ends all of its jobs
+        self.queue_of: dict[str, int] = {}  # of every try
 
     # -- submitting -----------------------------------------------------------------------------------------------
 
@@ -82,7 +84,7 @@ class Callers:
 
     def due(self, tick: int) -> list[Submission]:
         """Who tries (again) now: no answer came in time, or the connection broke. An earlier try may still be open."""
-        self.open = [each for each in self.open if not each.answers and each.tries_left]
+        self.open = [each for each in self.open if not each.answers and each.tries_left > 0]
         return [each for each in self.open if each.next_try <= tick]
 
     async def submit(self, intake, submission: Submission, tick: int) -> None:
@@ -90,6 +92,7 @@ class Callers:
         submission.tries_left -= 1
         submission.next_try = tick + rng.choice([1, 5, 40])
         submission.uuids.append(f"{rng.getrandbits(32):08x}-0000-4000-8000-{rng.getrandbits(48):012x}")
+        self.queue_of[submission.uuids[-1]] = submission.job.queue
         job = submission.job._replace(uuid=submission.uuids[-1], created_ms=self.clock.now_ms())
         try:
             uuid = await intake.submit(job)
@@ -149,4 +152,4 @@ class Callers:
     def stops_of(self, uuid: str, index: int) -> list[AskedStop]:
         """What was asked of the job or child, the wishes for its whole array included."""
         of_whole = self.stops.get((uuid, WHOLE), []) if index != WHOLE else []
-        return self.stops.get((uuid, index), []) + of_whole
+        return self.stops.get((uuid, index), []) + of_whole + self.queue_stops.get(self.queue_of[uuid], [])

@@ -22,6 +22,7 @@ from batchyard.store.intake import SqliteIntake
 from tests.storm.auditor import Auditor
 from tests.storm.callers import REGION, Callers
 from tests.storm.machine import Crash, Machine
+from tests.storm.operators import Operators
 
 
 class VirtualClock:
@@ -116,6 +117,8 @@ class Storm:
         self.machine = Machine(rng, self.clock, room, self.fault_percent)
         self.room = room
         self.callers = Callers(rng, self.clock, self.vcpus)
+        self.operators = Operators(rng, self.clock, self.callers)
+        self.changes = rng.choice([0, 0.01, 0.04])  # how often somebody changes a queue or an environment
         self.auditor = Auditor(self.data, self.callers, self.machine)
         self.crashes = 0
         self.turns = 0
@@ -170,6 +173,9 @@ class Storm:
             order = tuple(rng.sample(environments, len(environments)))
             queue = NewQueue(REGION, f"q{number}", rng.randrange(3), True, order, b"{}", 1)
             queues.append(await intake.create_queue(queue))
+            self.operators.names[queues[-1]] = queue.name
+        self.operators.environments = environments
+        self.operators.names |= {number: f"e{place}" for place, number in enumerate(environments)}
         await intake.register_definition(NewDefinition(REGION, "d", b"{}", 1))
         self.callers.definition = max(queues) + 1
 
@@ -183,11 +189,14 @@ class Storm:
                     self.callers.begin(self.turns)
                 if self.callers.known and self.rng.random() < 0.08:
                     self._call(self.callers.wish(self.intake))
+                if self.rng.random() < self.changes:
+                    self._call(self.operators.act(self.intake))
                 self._tick(stormy=True)
                 if self.turns % 150 == 0:
                     self._inspect()
             self._calm()
             self.auditor.verdict()
+            self.operators.judge(self.auditor.reader)
             self._inspect()
         except BaseException as error:
             error.add_note(f"{self.knobs}\nrepeat with: make storm SEEDS={self.seed}:{self.seed + 1}")

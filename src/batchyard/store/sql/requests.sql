@@ -13,7 +13,7 @@ INSERT INTO meta (one, last_seq) VALUES (1, 0);
 
 -- Compute environments as they are wished now. `id` is the number of the creation and names the environment for good,
 -- `seq` the number of the latest change. A name is free again when state.db says that the environment is gone; its row
--- stays as long as there are jobs that may name it (store/tombstones.py).
+-- stays, because old jobs name it.
 CREATE TABLE environments (
   id INTEGER PRIMARY KEY,
   seq INTEGER NOT NULL UNIQUE,
@@ -47,8 +47,7 @@ CREATE UNIQUE INDEX queues_by_name ON queues (region, name) WHERE deleted_ms IS 
 CREATE INDEX queues_leaving ON queues (region, name, id) WHERE deleted_ms IS NOT NULL;
 
 -- Every creation, change and wish to delete of an environment or queue (`subject`), with the whole value that holds from
--- its number on: what the engine is told, in order with all other requests. Rows go a day after a later one of the same
--- subject was applied.
+-- its number on: what the engine is told, in order with all other requests.
 CREATE TABLE changes (
   seq INTEGER PRIMARY KEY,
   subject INTEGER NOT NULL,

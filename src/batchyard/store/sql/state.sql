@@ -44,7 +44,7 @@ CREATE INDEX jobs_live ON jobs (seq) WHERE status < 5;
 CREATE INDEX jobs_ended ON jobs (changed_ms, seq, size) WHERE status >= 5;
 
 -- Queues and environments, by number, of which nothing lives any more: they are known no longer and their names are
--- free. Rows leave when requests.db has let go of theirs (store/tombstones.py).
+-- free.
 CREATE TABLE deleted (
   id INTEGER PRIMARY KEY,
   at_ms INTEGER NOT NULL

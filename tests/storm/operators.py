@@ -1,0 +1,91 @@
+"""The operators of a storm: they change, delete and make queues and environments while jobs come and run.
+
+The first environment stays enabled and every queue names it, so that all can come to an end. A call that was not
+answered is made again later, with another key, and finds what became of the first.
+"""
+
+from __future__ import annotations
+
+import random
+
+from batchyard.errors import ApiError
+from batchyard.model.jobs import TERMINATE, Deletion, EnvironmentChange, NewEnvironment, NewQueue, QueueChange
+from tests.storm.callers import REGION, AskedStop, Callers
+
+QUEUE_DELETED = "JobQueue deleted"
+
+
+class Operators:
+    def __init__(self, rng: random.Random, clock, callers: Callers):
+        self.rng = rng
+        self.clock = clock
+        self.callers = callers
+        self.environments: list[int] = []  # by number; the first one stays
+        self.names: dict[int, str] = {}
+        self.deleted: set[int] = set()  # queues and environments whose deletion was acknowledged
+        self.made = 0
+
+    async def act(self, intake) -> None:
+        act = self.rng.choice([self._reorder, self._switch, self._delete_queue, self._come_and_go])
+        try:
+            await act(intake)
+        except ApiError:
+            return
+
+    def _call(self, **given):
+        return {"region": REGION, "at_ms": self.clock.now_ms(), "idempotency": self.rng.randbytes(16)} | given
+
+    def _queue(self) -> int:
+        return self.rng.choice(self.callers.queues)
+
+    async def _reorder(self, intake) -> None:
+        """Another priority, or the environments in another order."""
+        rng, queue = self.rng, self._queue()
+        order = rng.sample(self.environments, rng.randrange(1, len(self.environments) + 1))
+        given = {"priority": rng.randrange(3)}
+        if rng.random() < 0.5:
+            given = {"environments": tuple(dict.fromkeys([*order, self.environments[0]]))}
+        await intake.update_queue(QueueChange(**self._call(name=self.names[queue], **given)))
+
+    async def _switch(self, intake) -> None:
+        """An environment but the first one is enabled or disabled."""
+        for number in self.environments[1:]:
+            change = self._call(name=self.names[number], enabled=self.rng.random() < 0.5)
+            await intake.update_environment(EnvironmentChange(**change))
+
+    async def _delete_queue(self, intake) -> None:
+        """As the guide says it: disable, delete; then another one in its place."""
+        queue = self._queue()
+        stop = AskedStop(TERMINATE, QUEUE_DELETED)
+        await intake.update_queue(QueueChange(**self._call(name=self.names[queue], enabled=False)))
+        self.callers.queue_stops.setdefault(queue, []).append(stop)  # it may be stored though nobody hears of it
+        if await intake.delete_queue(Deletion(**self._call(name=self.names[queue]))):
+            stop.acknowledged_ms = self.clock.now_ms()
+            self.deleted.add(queue)
+        self.made += 1
+        name, places = f"again{self.made}", (self.environments[0],)
+        call = self._call()
+        new = NewQueue(REGION, name, 1, True, places, b"{}", call["at_ms"], call["idempotency"])
+        number = await intake.create_queue(new)
+        self.names[number] = name
+        self.callers.queues = [number if each == queue else each for each in self.callers.queues]
+
+    async def _come_and_go(self, intake) -> None:
+        """An environment is made, used by a queue, left by it, and deleted while jobs may still run in it."""
+        self.made += 1
+        name, queue = f"brief{self.made}", self._queue()
+        call = self._call()
+        new = NewEnvironment(REGION, name, f"uuid-{name}", "UNMANAGED", "local", True, b"{}", call["at_ms"])
+        number = await intake.create_environment(new._replace(idempotency=call["idempotency"]))
+        for order in ((number, self.environments[0]), (self.environments[0],)):
+            await intake.update_queue(QueueChange(**self._call(name=self.names[queue], environments=order)))
+        await intake.update_environment(EnvironmentChange(**self._call(name=name, enabled=False)))
+        if await intake.delete_environment(Deletion(**self._call(name=name))):
+            self.deleted.add(number)
+
+    def judge(self, reader) -> None:
+        """What was acknowledged as to be deleted is gone when nothing runs any more, and only that."""
+        for number in self.deleted:
+            row = reader.queue_by_id(number) or reader.environment_by_id(number)
+            assert row.status == "DELETED", f"{row.name} is {row.status} at the end, and its deletion was acknowledged"
+            assert reader.queue(REGION, row.name) is reader.environment(REGION, row.name) is None
