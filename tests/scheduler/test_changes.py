@@ -256,6 +256,20 @@ def test_an_array_in_pieces_is_ended_over_several_turns():
     assert world.state(lower) == "FAILED" and world.gone(queue) and world.state(holder) == "STARTING"
 
 
+def test_long_arrays_are_ended_one_a_turn_though_each_is_a_single_fact():
+    world = World(vcpus=1, twins=True)
+    queue, other = world.queue(), world.queue(priority=2)
+    world.submit(other)
+    arrays = [world.submit(queue, size=deletion.ENDED_PER_TURN * deletion.CHILDREN_PER_FACT) for _ in range(3)]
+    world.turn()
+    world.delete(queue)
+    ended = []
+    for _ in arrays:
+        world.turn()
+        ended.append([world.state(array) for array in arrays].count("FAILED"))
+    assert ended == [1, 2, 3]
+
+
 @pytest.mark.parametrize("turns", range(1, 6))
 def test_a_restart_in_the_middle_goes_on_where_the_rows_say(turns):
     world = World(vcpus=2, twins=True)

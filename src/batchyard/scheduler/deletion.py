@@ -7,11 +7,12 @@ long queue holds up nobody. How far it is, is told by the jobs themselves: after
 
 from __future__ import annotations
 
-from batchyard.model.facts import EnvironmentDeleted, QueueDeleted
+from batchyard.model.facts import ChildrenMoved, EnvironmentDeleted, QueueDeleted
 from batchyard.scheduler import lifecycle
 from batchyard.scheduler.state import Environment, Queue, State
 
 ENDED_PER_TURN = 500  # facts of all queues together
+CHILDREN_PER_FACT = 20  # a range of children is one fact, and so many of its rows cost as much as a fact does
 
 
 def proceed(state: State) -> bool:
@@ -19,7 +20,7 @@ def proceed(state: State) -> bool:
     bound = len(state.facts) + ENDED_PER_TURN
     more = False
     for queue in state.leaving_queues[:]:
-        _end_jobs(state, queue, bound)
+        bound = _end_jobs(state, queue, bound)
         more = more or bool(queue.left)
         if not queue.left and not queue.ending:
             _remove_queue(state, queue)
@@ -29,19 +30,25 @@ def proceed(state: State) -> bool:
     return more
 
 
-def _end_jobs(state: State, queue: Queue, bound: int) -> None:
+def _end_jobs(state: State, queue: Queue, bound: int) -> int:
+    """What is left of the bound, as a number of facts, for other queues."""
     if queue.left is None:  # once a deletion and a start: 50 ms or so where a million jobs live
         queue.left = [seq for seq, job in state.jobs.items() if job.queue == queue.number]
         queue.left.reverse()
     while queue.left:  # also beyond the bound: a start walks once more over what was told to stop before it
         job = state.jobs.get(queue.left[-1])
-        if job is not None and not lifecycle.bring_to_end(state, job, lifecycle.QUEUE_DELETED, bound):
-            return
+        begun = len(state.facts)
+        done = job is None or lifecycle.bring_to_end(state, job, lifecycle.QUEUE_DELETED, bound)
+        moved = (fact.hi - fact.lo for fact in state.facts[begun:] if isinstance(fact, ChildrenMoved))
+        bound -= sum(moved) // CHILDREN_PER_FACT
+        if not done:
+            return bound
         seq = queue.left.pop()
         if seq in state.jobs:
             queue.ending.append(seq)
     while queue.ending and queue.ending[-1] not in state.jobs:
         queue.ending.pop()
+    return bound
 
 
 def _remove_queue(state: State, queue: Queue) -> None:
