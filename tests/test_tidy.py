@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"model", "errors"},
     "loglines": set(),
     "wire": {"errors"},
+    "catalogue": {"model", "errors"},
     "doctor": set(),
     "describe": {"model", "ports", "errors", "wire.shapes"},
     "scheduler": {"model"},

@@ -162,6 +162,8 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("process_path", _text, DEFAULT_PATH, "PATH", "PATH of jobs that run as processes"),
     Setting("process_pass_env", _names, (), "names", "Variables of the server's environment that jobs get, by name"),
+    Setting("instance_boot_s", _natural, 0, "seconds", "From the launch of an instance until it takes jobs"),
+    Setting("instance_idle_s", _natural, 300, "seconds", "How long an idle instance above minvCpus stays"),
     Setting("stop_grace_s", _natural, 30, "seconds", "Between SIGTERM and SIGKILL when a job is stopped"),
     Setting("work_keep_hours", _natural, 24, "hours", "How long a job's working directory is kept after its end"),
     Setting("log_max_mib", _positive, 256, "MiB", "Bound of one attempt's log"),
@@ -215,6 +217,8 @@ class Settings:
     access_key_file: str
     process_path: str
     process_pass_env: tuple[str, ...]
+    instance_boot_s: int
+    instance_idle_s: int
     stop_grace_s: int
     work_keep_hours: int
     log_max_mib: int

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from batchyard.model.environments import HeldInstance, Timing
 from batchyard.model.events import Ending, Event, HeldJob
 from batchyard.model.facts import Fact
 from batchyard.model.jobs import (
@@ -24,6 +25,7 @@ from batchyard.model.jobs import (
     Wish,
 )
 from batchyard.model.needs import Needs
+from batchyard.model.shares import HeldShare
 from batchyard.model.states import VALID
 
 
@@ -208,6 +210,9 @@ class Reader(Protocol):
     def environments(self, region: str, after: int, limit: int) -> list[EnvironmentRow]:
         """In order of creation, those whose number is above `after` and that are not gone."""
 
+    def instances(self, environment: int) -> list[HeldInstance]:
+        """The instances of a managed environment, in order of launch."""
+
     def queue(self, region: str, name: str) -> QueueRow | None: ...
 
     def queue_by_id(self, number: int) -> QueueRow | None: ...
@@ -293,7 +298,11 @@ class Snapshot(NamedTuple):
     applied_seq: int
     last_ms: int
     providers: dict[str, Needs]
+    timing: Timing
     configuration: list[Event]  # EnvironmentChanged and QueueChanged: the last one applied of each that is not gone
+    launched: int  # number of the latest instance
+    instances: list[HeldInstance]  # those that exist, in order of their numbers
+    shares: list[HeldShare]
     jobs: list[HeldJob]  # live jobs in order of their numbers
 
 

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from batchyard.admission import environments, queues
+from batchyard.catalogue.reader import built_in
 from batchyard.errors import ClientError
 from batchyard.wire import shapes
 from tests.admission.requests import ABSENT, without_absent
@@ -21,7 +22,7 @@ FOUND = {
 def environment(**members):
     given = {"computeEnvironmentName": "ce", "type": "UNMANAGED", "serviceRole": ROLE} | members
     request = msgspec.convert(without_absent(given), shapes.CreateComputeEnvironmentRequest)
-    return environments.admit(request, "us-east-1", "uuid", 5)
+    return environments.admit(request, "us-east-1", "uuid", 5, built_in)
 
 
 def queue(*names, **members):
@@ -47,7 +48,7 @@ def queue(*names, **members):
             {"type": "MANAGED", "unmanagedvCpus": 4},
             "unmanagedvCpus is not applicable for managed Compute Environments",
         ),
-        ({"type": "MANAGED"}, "does not support MANAGED compute environments yet (ce). Create it with type UNMANAGED"),
+        ({"type": "MANAGED"}, "computeResources is required for a MANAGED compute environment. Give type, minvCpus"),
         ({"eksConfiguration": {"eksClusterArn": "x", "kubernetesNamespace": "y"}}, "(eksConfiguration) yet"),
         (
             {"tags": {"batchyard:provider": "moon"}},

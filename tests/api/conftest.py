@@ -9,6 +9,7 @@ import pytest
 from batchyard import config
 from batchyard.api.app import build_app
 from batchyard.api.context import Context
+from batchyard.catalogue.reader import built_in
 from tests.api import caller
 from tests.api.memory import MemoryLogs, MemoryStore, MemoryUpkeep
 
@@ -45,6 +46,7 @@ class Server:
             mint=lambda: str(uuid.uuid4()),
             upkeep=self.upkeep,
             metrics_token=caller.TOKEN,
+            machines=built_in,
         )
         self.app = build_app(self.context)
         self.batch = caller.client(self.app, "batch")

@@ -181,6 +181,9 @@ class MemoryStore:
         status = self.places.get(number, states.VALID)
         return EnvironmentRow(number, new.region, new.name, new.uuid, new.kind, new.provider, new.enabled, body, status)
 
+    def instances(self, environment: int) -> list:
+        return []
+
     def environments(self, region: str, after: int, limit: int) -> list[EnvironmentRow]:
         rows = [self.environment_by_id(number) for number in range(1, len(self.new_environments) + 1)]
         rows = [row for row in rows if row.status != states.DELETED]

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from batchyard.model import facts as f
 from batchyard.model import states
+from batchyard.model.environments import HeldInstance, Timing
 from batchyard.model.events import HeldJob, JobSubmitted
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import TERMINATE, OpenAttempt
+from batchyard.model.shares import HeldShare
 from batchyard.scheduler.scheduler import Scheduler
 
 
@@ -38,6 +40,10 @@ class Rows:
         self.jobs: dict[int, JobRow] = {}
         self.providers: dict = {}
         self.deleted: set[int] = set()  # queues and environments, by number
+        self.instances: dict[int, HeldInstance] = {}
+        self.launched = 0
+        self.timing = Timing()
+        self.shares: dict[tuple[int, str], HeldShare] = {}
         self.applied_seq = 0
         self.last_ms = 0
 
@@ -56,6 +62,7 @@ class Rows:
                 left = [seq for seq, row in self.jobs.items() if row.live and row.submitted.queue == fact.queue]
                 assert not left, f"queue {fact.queue} is gone, its jobs {left} live"
                 self._delete(fact.queue)
+                self.shares = {key: held for key, held in self.shares.items() if key[0] != fact.queue}
             elif isinstance(fact, f.EnvironmentDeleted):
                 opened = [attempt for row in self.jobs.values() for attempt in row.open.values()]
                 left = [attempt for attempt in opened if attempt.environment == fact.environment]
@@ -63,6 +70,23 @@ class Rows:
                 if fact.provider is not None:
                     del self.providers[fact.provider]
                 self._delete(fact.environment)
+            elif isinstance(fact, f.TimingRecorded):
+                self.timing = fact.timing
+            elif isinstance(fact, f.ShareUsed):
+                self.shares[fact.queue, fact.share] = HeldShare(*fact)
+            elif isinstance(fact, f.ShareForgotten):
+                assert not self.live_in(fact.queue, fact.share), f"share {fact.share} is forgotten, but has jobs"
+                del self.shares[fact.queue, fact.share]
+            elif isinstance(fact, f.InstanceLaunched):
+                assert fact.number > self.launched, f"instance {fact.number} after {self.launched}"
+                self.launched = fact.number
+                self.instances[fact.number] = HeldInstance(*fact)
+            elif isinstance(fact, f.InstanceIdled):
+                assert not self.jobs_on(fact.number), f"instance {fact.number} is idle with a job on it"
+                self.instances[fact.number] = self.instances[fact.number]._replace(idle_since_ms=fact.at_ms)
+            elif isinstance(fact, f.InstanceEnded):
+                assert not self.jobs_on(fact.number), f"instance {fact.number} went with a job on it"
+                del self.instances[fact.number]
             else:
                 self._apply_to_job(self.jobs[fact.job], fact)
 
@@ -111,6 +135,15 @@ class Rows:
         row.status[index] = to
         row.reason[index] = reason
 
+    def live_in(self, queue: int, share: str) -> bool:
+        wanted = (queue, share)
+        return any(row.live and (row.submitted.queue, row.submitted.share) == wanted for row in self.jobs.values())
+
+    def jobs_on(self, number: int) -> list[int]:
+        """The jobs with an open attempt on the instance."""
+        name = self.instances[number].id
+        return [seq for seq, row in self.jobs.items() for opened in row.open.values() if opened.instance == name]
+
     # -- what the inbox and recovery ask of rows ------------------------------------------------------------------
 
     def resolved(self, event: JobSubmitted, holds) -> JobSubmitted:
@@ -142,5 +175,15 @@ class Rows:
 
     def restored(self, configuration) -> Scheduler:
         scheduler = Scheduler()
-        scheduler.restore(self.applied_seq, self.last_ms, self.providers, configuration, self.held())
+        scheduler.restore(
+            self.applied_seq,
+            self.last_ms,
+            self.providers,
+            self.timing,
+            configuration,
+            self.launched,
+            [self.instances[number] for number in sorted(self.instances)],
+            [self.shares[key] for key in sorted(self.shares)],
+            self.held(),
+        )
         return scheduler

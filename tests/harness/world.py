@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from batchyard.model import states
 from batchyard.model.actions import ReleaseAttempt, StartAttempt, StopAttempt
+from batchyard.model.environments import Capacity, Timing
 from batchyard.model.events import (
     AttemptEnded,
     AttemptLost,
@@ -21,11 +22,13 @@ from batchyard.model.events import (
     ProviderSized,
     QueueChanged,
     StopRequested,
+    TimingSet,
     Upstream,
 )
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import AFTER, CANCEL, N_TO_N, SEQUENTIAL, TERMINATE, RetryPolicy
 from batchyard.model.needs import Needs
+from batchyard.model.shares import SharePolicy
 from batchyard.scheduler import invariants
 from batchyard.scheduler.scheduler import Decision, Scheduler
 from tests.harness.rows import Rows
@@ -65,20 +68,29 @@ class World:
 
     # -- set up ---------------------------------------------------------------------------------------------------
 
-    def machine(self, vcpus: int, memory_mib: int = 16_384) -> None:
-        self.events.append(ProviderSized("local", Needs(vcpus * 1000, memory_mib)))
+    def machine(
+        self, vcpus: int, memory_mib: int = 16_384, gpus: int = 0, boot_ms: int = 0, linger_ms: int = 60_000
+    ) -> None:
+        self.events.append(ProviderSized("local", Needs(vcpus * 1000, memory_mib, gpus)))
+        self.events.append(TimingSet(Timing(boot_ms, linger_ms)))
 
     def environment(self, enabled: bool = True) -> int:
         return self._create(lambda seq: EnvironmentChanged(seq, seq, "local", f"i-{seq:017x}", enabled))
+
+    def managed(self, capacity: Capacity, enabled: bool = True) -> int:
+        """An environment of instances, or of Fargate's slices, on the machine."""
+        return self._create(
+            lambda seq: EnvironmentChanged(seq, seq, "local", f"i-{seq:017x}", enabled, capacity=capacity)
+        )
 
     def pretend(self, vcpus: int, memory_mib: int = 16_384) -> int:
         """An environment with a provider of its own."""
         room = Needs(vcpus * 1000, memory_mib)
         return self._create(lambda seq: EnvironmentChanged(seq, seq, f"pretend/{seq}", f"i-{seq:017x}", True, room))
 
-    def queue(self, *environments: int, priority: int = 1) -> int:
+    def queue(self, *environments: int, priority: int = 1, policy: SharePolicy | None = None) -> int:
         places = environments or (self.environment(),)
-        return self._create(lambda seq: QueueChanged(seq, seq, priority, True, places))
+        return self._create(lambda seq: QueueChanged(seq, seq, priority, True, places, policy=policy))
 
     def _create(self, make) -> int:
         return self._change(make(self._number())).seq
@@ -129,20 +141,23 @@ class World:
         queue: int,
         vcpus: int = 1,
         memory_mib: int = 64,
+        gpus: int = 0,
         size: int = 0,
         after=(),
         n_to_n=(),
         sequential: bool = False,
         attempts: int = 1,
         rules=(),
+        share: str | None = None,
+        priority: int = 0,
     ) -> Handle:
         seq = self._number()
         upstreams = [Upstream(up.seq, up.index, AFTER) for up in after]
         upstreams += [Upstream(up.seq, WHOLE, N_TO_N) for up in n_to_n]
         upstreams += [Upstream(0, WHOLE, SEQUENTIAL)] if sequential else []
         uuid = f"00000000-0000-4000-8000-{seq:012d}"
-        needs, retry = Needs(vcpus * 1000, memory_mib), RetryPolicy(attempts, tuple(rules))
-        event = JobSubmitted(seq, uuid, queue, size, needs, retry, tuple(upstreams))
+        needs, retry = Needs(vcpus * 1000, memory_mib, gpus), RetryPolicy(attempts, tuple(rules))
+        event = JobSubmitted(seq, uuid, queue, size, needs, retry, tuple(upstreams), share, priority)
         self.submitted[seq] = event
         self.events.append(event)
         return Handle(seq)
@@ -181,7 +196,8 @@ class World:
         twin = self.restored() if self.twins else None
         decision = self.scheduler.turn(self.now_ms, events)
         if twin is not None:
-            assert twin.turn(self.now_ms, events) == decision, "a scheduler rebuilt from rows decided differently"
+            other = twin.turn(self.now_ms, events)
+            assert other == decision, f"a scheduler rebuilt from rows decided differently: {other}, not {decision}"
         self.rows.apply(self.now_ms, decision.facts, self.submitted)
         self.decisions.append(decision)
         for action in decision.actions:
@@ -241,6 +257,20 @@ class World:
         letters = ("u", "P", "r", "s", "R", "S", "F")
         row = self.rows.jobs[job.seq]
         return "".join(letters[row.status[index]] for index in range(row.size))
+
+    def instances(self, environment: int = 0) -> list[str]:
+        """The types of the instances there are, in order of launch; of one environment or of all."""
+        held = [self.rows.instances[number] for number in sorted(self.rows.instances)]
+        return [each.type for each in held if environment in (0, each.environment)]
+
+    def place(self, job: Handle) -> str:
+        """The type of the instance on which the job's attempt is open, or the environment's own machine."""
+        opened = self.rows.jobs[job.seq].open[job.index]
+        types = {each.id: each.type for each in self.rows.instances.values()}
+        return types.get(opened.instance, opened.instance)
+
+    def environment_of(self, job: Handle) -> int:
+        return self.rows.jobs[job.seq].open[job.index].environment
 
     def reason(self, job: Handle) -> str | None:
         return self.rows.jobs[job.seq].reason.get(job.index)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from batchyard.model import facts as f
 from batchyard.model import ids
+from batchyard.model.environments import Timing
 from batchyard.model.events import (
     Ending,
     EnvironmentChanged,
@@ -163,7 +164,7 @@ def test_a_live_job_without_a_request_is_an_error(ask, commits):
 
 
 def test_an_empty_directory_loads_empty(commits):
-    assert commits.load() == (0, 0, {}, [], [])
+    assert commits.load() == (0, 0, {}, Timing(), [], 0, [], [], [])
     assert commits.requests(0, 10, NOBODY) == []
 
 
@@ -192,6 +193,7 @@ def test_an_attempt_spec_has_all_an_executor_needs(ask, commits):
         "timeout_s": 60,
         "opened_ms": 44,
         "container": {"image": "i", "command": ["a", "b"]},
+        "fargate": False,
     }
     with pytest.raises(StoreError, match="Attempt 2 of job 4 .* was never opened"):
         commits.attempt_spec(event.seq, 1, 2)

@@ -91,6 +91,7 @@ _QUEUE = "priority INTEGER NOT NULL, enabled INTEGER NOT NULL, environments TEXT
 # (file, version) -> what makes such a file of one that is a version newer.
 OLDER = {
     (OBSERVE, 1): "ALTER TABLE followers DROP COLUMN failure; ALTER TABLE followers DROP COLUMN failing_ms;",
+    (STATE, 4): "DROP TABLE timing; DROP TABLE instances; DROP TABLE shares;",
     (STATE, 3): "DROP TABLE deleted; DROP INDEX journal_stops;",
     (STATE, 2): "ALTER TABLE journal DROP COLUMN before; DROP TABLE views;",
     (STATE, 1): """

@@ -109,7 +109,8 @@ class Auditor:
             return
         ending = self.machine.endings[name]
         if ending is None:
-            text = f"Host EC2 (instance {attempt.instance}) terminated."
+            host = f"EC2 (instance {attempt.instance})" if attempt.instance else "of the Fargate task"
+            text = f"Host {host} terminated."
             told = (attempt.exit_code, attempt.reason)
             assert told == (None, None), f"{name} was lost with its host, and the rows know {told}"
         else:

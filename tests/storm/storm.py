@@ -12,7 +12,18 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import msgspec
+
 from batchyard.engine.engine import Engine
+from batchyard.model.environments import (
+    BEST_FIT_PROGRESSIVE,
+    BEST_FIT_PROGRESSIVE_ORDERED,
+    EC2,
+    FARGATE,
+    Capacity,
+    InstanceType,
+    Timing,
+)
 from batchyard.model.jobs import NewDefinition, NewEnvironment, NewQueue
 from batchyard.model.needs import Needs
 from batchyard.store import sqlite
@@ -116,6 +127,7 @@ class Storm:
         room = Needs(self.vcpus * 1000, 8192)
         self.machine = Machine(rng, self.clock, room, self.fault_percent)
         self.room = room
+        self.timing = Timing(rng.choice([0, 0, 150]), rng.choice([1, 100, 1000, 10**6]))
         self.callers = Callers(rng, self.clock, self.vcpus)
         self.operators = Operators(rng, self.clock, self.callers)
         self.changes = rng.choice([0, 0.01, 0.04])  # how often somebody changes a queue or an environment
@@ -148,8 +160,9 @@ class Storm:
 
     def _open_engine(self) -> None:
         self.commits = CrashingCommits(self.data)
+        machines, rooms = {"local": self.machine}, {"local": self.room}
         self.engine = Engine(
-            self.commits.load(), self.commits, {"local": self.machine}, {"local": self.room}, self.clock, NoBell()
+            self.commits.load(), self.commits, machines, rooms, self.clock, NoBell(), timing=self.timing
         )
 
     def _crash_engine(self) -> None:
@@ -167,7 +180,8 @@ class Storm:
         intake, rng, queues = self.intake, self.rng, self.callers.queues
         environments = []
         for number in range(rng.randrange(1, 3)):
-            environment = NewEnvironment(REGION, f"e{number}", f"uuid-{number}", "UNMANAGED", "local", True, b"{}", 1)
+            body = msgspec.json.encode(self._environment())
+            environment = NewEnvironment(REGION, f"e{number}", f"uuid-{number}", "KIND", "local", True, body, 1)
             environments.append(await intake.create_environment(environment))
         for number in range(rng.randrange(1, 4)):
             order = tuple(rng.sample(environments, len(environments)))
@@ -178,6 +192,18 @@ class Storm:
         self.operators.names |= {number: f"e{place}" for place, number in enumerate(environments)}
         await intake.register_definition(NewDefinition(REGION, "d", b"{}", 1))
         self.callers.definition = max(queues) + 1
+
+    def _environment(self) -> dict[str, Capacity]:
+        """The whole machine, instances that come and go, or slices; whatever fits the machine fits there."""
+        rng, most = self.rng, self.vcpus * 1000
+        kind = rng.choice([None, None, EC2, EC2, FARGATE])
+        if kind is None:
+            return {}
+        types = tuple(
+            InstanceType(f"t{n}", Needs(n * 1000, 2048 * n), 2000 * n, 100 * n, 30 * n, n % 5) for n in (1, 2, 4)
+        )
+        strategy = rng.choice([BEST_FIT_PROGRESSIVE, BEST_FIT_PROGRESSIVE_ORDERED])
+        return {"capacity": Capacity(kind, most, 0, 0, strategy, 100, types, carves=True)}
 
     # -- time -----------------------------------------------------------------------------------------------------
 

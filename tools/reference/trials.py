@@ -17,6 +17,7 @@ from msgspec import Struct, UnsetType
 
 from batchyard import config
 from batchyard.admission import compiled, environments, job_definitions, jobs, queues
+from batchyard.catalogue.reader import built_in
 from batchyard.errors import ApiError, ClientError
 from batchyard.executors import contract
 from batchyard.model.ids import WHOLE
@@ -115,7 +116,7 @@ def _submitted(request: shapes.SubmitJobRequest, body: dict[str, Any] | None = N
 
 
 def _environment(request: shapes.CreateComputeEnvironmentRequest) -> Outcome:
-    new = environments.admit(request, REGION, UUID, NOW_MS)
+    new = environments.admit(request, REGION, UUID, NOW_MS, built_in)
     return Outcome(new._replace(body=b""), (), msgspec.json.decode(new.body))
 
 

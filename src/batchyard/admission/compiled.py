@@ -48,7 +48,7 @@ def compile_definition(body: Mapping[str, Any]) -> CompiledDefinition:
     return CompiledDefinition(
         container=container,
         refers=parameters.refers(container.get("command") or ()),
-        needs=requirements.complete(asked),
+        needs=requirements.complete(asked, capability == "FARGATE"),
         capability=capability,
         parameters=body.get("parameters") or {},
         retry=retries.policy(request.retryStrategy),

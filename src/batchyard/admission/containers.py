@@ -41,7 +41,7 @@ def check(container: ContainerProperties, fargate: bool) -> None:
     """ClientError if `container` breaks a rule for its platform (EC2 unless `fargate`)."""
     _check_image(container)
     asked = requirements.read(container.resourceRequirements, container.vcpus, container.memory, fargate)
-    requirements.complete(asked)
+    requirements.complete(asked, fargate)
     check_command(container.command)
     check_environment(container.environment)
     _check_secrets(container)

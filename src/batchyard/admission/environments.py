@@ -1,24 +1,30 @@
 """CreateComputeEnvironment and UpdateComputeEnvironment: a request becomes a NewEnvironment or an EnvironmentChange, or
 is refused (reference "Compute environments").
 
-So far an environment is UNMANAGED: the machine Batchyard runs on, as one container instance; or, with the tag
-`batchyard:provider` = `pretend`, a machine of any size that only pretends to run what it is given.
+UNMANAGED is the machine Batchyard runs on, as one container instance; MANAGED is made of instances, or of Fargate's
+slices, that are carved out of it (``managed.py``). With the tag `batchyard:provider` = `pretend` the machine is of any
+size and only pretends to run what it is given.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
-from batchyard.admission import names, tags
+from batchyard.admission import managed, names, tags
+from batchyard.admission.managed import Machines
 from batchyard.errors import ClientError
+from batchyard.model.environments import Capacity
 from batchyard.model.jobs import EnvironmentChange, NewEnvironment
 from batchyard.model.needs import Needs
 from batchyard.ports import EnvironmentRow
 from batchyard.wire.shapes import CreateComputeEnvironmentRequest, UpdateComputeEnvironmentRequest
 
+MANAGED, UNMANAGED = "MANAGED", "UNMANAGED"
+SERVICE_LINKED = "AWSServiceRoleForBatch"
 PROVIDER_TAG = "batchyard:provider"
 LOCAL, PRETEND = PROVIDERS = ("local", "pretend")
 MEMORY_TAG = "batchyard:memory"  # MiB of a pretend environment
@@ -28,21 +34,23 @@ UNLIMITED = 10**11
 _KEPT = ("unmanagedvCpus", "computeResources", "serviceRole", "tags", "context", "ecsSettings")
 
 
-def admit(request: CreateComputeEnvironmentRequest, region: str, uuid: str, now_ms: int) -> NewEnvironment:
-    """The environment to store under `uuid`, or ClientError."""
+def admit(
+    request: CreateComputeEnvironmentRequest, region: str, uuid: str, now_ms: int, machines: Callable[[], Machines]
+) -> NewEnvironment:
+    """The environment to store under `uuid`, or ClientError. `machines` is asked only where instances matter."""
     names.check_environment_name(request.computeEnvironmentName)
     if request.state == "DISABLED":
         raise ClientError("Compute Environment must be created in ENABLED state.")
-    if request.type == "MANAGED":
-        _refuse_managed(request)
     if request.eksConfiguration is not UNSET:
         raise ClientError(
             "Batchyard does not support compute environments on Kubernetes (eksConfiguration) yet.",
             "Create the environment without eksConfiguration.",
         )
-    if not request.serviceRole:
-        raise ClientError("ServiceRole is required.")
-    _check_role(request.serviceRole)
+    capacity = None
+    if request.type == MANAGED:
+        capacity = _managed(request, machines)
+    else:
+        _check_unmanaged(request)
     given = tags.checked(request.tags)
     provider = given.get(PROVIDER_TAG, LOCAL)
     if provider not in PROVIDERS:
@@ -53,9 +61,13 @@ def admit(request: CreateComputeEnvironmentRequest, region: str, uuid: str, now_
     kept = {name: getattr(request, name) for name in _KEPT}
     stored = {name: value for name, value in kept.items() if value is not UNSET}
     if provider == PRETEND:
-        provider, stored["room"] = f"{PRETEND}/{uuid}", _pretend_room(request, given)
+        room = Needs(UNLIMITED, UNLIMITED, UNLIMITED) if capacity else _pretend_room(request, given)
+        provider, stored["room"] = f"{PRETEND}/{uuid}", room
+    if capacity is not None:
+        stored["capacity"] = capacity
     body = msgspec.json.encode(stored)
-    return NewEnvironment(region, request.computeEnvironmentName, uuid, "UNMANAGED", provider, True, body, now_ms)
+    kind = MANAGED if capacity else UNMANAGED
+    return NewEnvironment(region, request.computeEnvironmentName, uuid, kind, provider, True, body, now_ms)
 
 
 def admit_change(
@@ -75,7 +87,7 @@ def admit_change(
     if request.serviceRole is not UNSET:
         if not request.serviceRole:
             raise ClientError("ServiceRole is required.")
-        _check_role(request.serviceRole)
+        _check_change_of_role(request.serviceRole, current)
         members["serviceRole"] = request.serviceRole
     if request.unmanagedvCpus is not UNSET:
         members |= _unmanaged_vcpus(request.unmanagedvCpus, current)
@@ -106,18 +118,44 @@ def _unmanaged_vcpus(vcpus: int, current: EnvironmentRow) -> dict[str, Any]:
     return {"unmanagedvCpus": vcpus, "room": Needs(*room)._replace(cpu_milli=vcpus * 1000)}
 
 
+def _check_change_of_role(role: str, current: EnvironmentRow) -> None:
+    """A managed environment keeps its kind of role (reference "UpdateComputeEnvironment", role switch)."""
+    if current.kind == UNMANAGED:
+        _check_role(role)
+        return
+    linked = {True: "the service-linked role", False: "a role of its own"}
+    now, then = (_is_service_linked(each) for each in (current.body.get("serviceRole") or SERVICE_LINKED, role))
+    if now != then:
+        raise ClientError(
+            f"serviceRole: compute environment {current.name} has {linked[now]} and cannot change to {linked[then]}.",
+            "Create another environment with that role.",
+        )
+
+
 def _check_role(role: str) -> None:
-    if "AWSServiceRoleForBatch" in role or "/aws-service-role/" in role:
+    if _is_service_linked(role):
         raise ClientError("Service Linked Role cannot be used with UNMANAGED Compute Environment")
 
 
-def _refuse_managed(request: CreateComputeEnvironmentRequest) -> None:
+def _is_service_linked(role: str) -> bool:
+    return SERVICE_LINKED in role or "/aws-service-role/" in role
+
+
+def _managed(request: CreateComputeEnvironmentRequest, machines: Callable[[], Machines]) -> Capacity:
     if request.unmanagedvCpus is not UNSET:
         raise ClientError("unmanagedvCpus is not applicable for managed Compute Environments")
-    raise ClientError(
-        f"Batchyard does not support MANAGED compute environments yet ({request.computeEnvironmentName}).",
-        "Create it with type UNMANAGED and any serviceRole: its jobs run on this machine.",
-    )
+    if request.computeResources is UNSET:
+        raise ClientError(
+            "computeResources is required for a MANAGED compute environment.",
+            "Give type, minvCpus, maxvCpus, instanceTypes, subnets, securityGroupIds and instanceRole.",
+        )
+    return managed.admit(request.computeResources, machines)
+
+
+def _check_unmanaged(request: CreateComputeEnvironmentRequest) -> None:
+    if not request.serviceRole:
+        raise ClientError("ServiceRole is required.")
+    _check_role(request.serviceRole)
 
 
 def _pretend_room(request: CreateComputeEnvironmentRequest, given: dict[str, str]) -> Needs:

@@ -56,7 +56,10 @@ def _merge_needs(
     if listed:
         container["resourceRequirements"] = _merge_by("type", container.get("resourceRequirements"), listed)
     cpu_milli, memory_mib, gpus = definition.needs
-    return Needs(asked.cpu_milli or cpu_milli, asked.memory_mib or memory_mib, asked.gpus or gpus)
+    needs = Needs(asked.cpu_milli or cpu_milli, asked.memory_mib or memory_mib, asked.gpus or gpus)
+    if definition.capability == "FARGATE":
+        requirements.check_fargate(needs)
+    return needs
 
 
 def _merge_by(key: str, old: list[dict[str, Any]] | None, new: list[Struct]) -> list[dict[str, Any]]:

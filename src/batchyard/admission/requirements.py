@@ -22,6 +22,18 @@ _WHOLE = re.compile(r"-?[0-9]{1,12}")
 _FRACTION = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?")
 
 
+_FARGATE_MIB = {  # by thousandths of a vCPU
+    250: (512, 1024, 2048),
+    500: range(1024, 4097, 1024),
+    1000: range(2048, 8193, 1024),
+    2000: range(4096, 16_385, 1024),
+    4000: range(8192, 30_721, 1024),
+    8000: range(16_384, 61_441, 4096),
+    16_000: range(32_768, 122_881, 8192),
+    32_000: (61_440, 122_880, 249_856),
+}
+
+
 class Requirements(NamedTuple):
     """What was asked for by type, each None if not."""
 
@@ -59,13 +71,23 @@ def read(
     return Requirements(cpu_milli, memory_mib, gpus)
 
 
-def complete(asked: Requirements) -> Needs:
-    """The needs of a container that may run; ClientError if vCPUs or memory are missing."""
+def complete(asked: Requirements, fargate: bool) -> Needs:
+    """The needs of a container that may run; ClientError if vCPUs or memory are missing, or no size of Fargate."""
     if asked.cpu_milli is None:
         raise ClientError("vCPU is required.")
     if asked.memory_mib is None:
         raise ClientError("Memory is required.", "Give resourceRequirements an entry of type MEMORY, in MiB.")
-    return Needs(asked.cpu_milli, asked.memory_mib, asked.gpus or 0)
+    needs = Needs(asked.cpu_milli, asked.memory_mib, asked.gpus or 0)
+    if fargate:
+        check_fargate(needs)
+    return needs
+
+
+def check_fargate(needs: Needs) -> None:
+    """ClientError unless Fargate has this pair of vCPUs and memory (reference "Fargate specifics")."""
+    if needs.memory_mib not in _FARGATE_MIB.get(needs.cpu_milli, ()):
+        vcpus = f"{needs.cpu_milli // 1000}.{needs.cpu_milli % 1000 // 10:02}"
+        raise ClientError(f"Fargate resource requirements ({vcpus} vCPU, {needs.memory_mib} MiB) not valid.")
 
 
 def _check_alone(member: str, kind: str, listed: set[str]) -> None:

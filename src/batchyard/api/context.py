@@ -10,6 +10,7 @@ from typing import Any
 
 from batchyard.access.authenticate import Directory
 from batchyard.admission.compiled import CompiledDefinition, compile_definition
+from batchyard.admission.managed import Machines
 from batchyard.config import Settings
 from batchyard.describe.arns import Arns
 from batchyard.describe.jobs import Words
@@ -23,7 +24,8 @@ INVOCATION_ID = "amz-sdk-invocation-id"
 @dataclass
 class Context:
     """All that outlives a call. `directory` knows the access keys; `wall_s` is wall time in seconds, by which
-    signatures are judged; `mint` makes a new UUID in its usual text form; `metrics_token` lets read the metrics."""
+    signatures are judged; `mint` makes a new UUID in its usual text form; `metrics_token` lets read the metrics;
+    `machines` knows the instance types."""
 
     settings: Settings
     intake: Intake
@@ -35,6 +37,7 @@ class Context:
     mint: Callable[[], str]
     upkeep: Upkeep
     metrics_token: str
+    machines: Callable[[], Machines]
     followers: Callable[[], list[FollowerRow]] = list  # how those are who follow the journal
     names: Names = field(init=False)
     definitions: Definitions = field(init=False)

@@ -157,8 +157,10 @@ def _place(words: Words, row: JobRow, attempt: AttemptRow) -> dict[str, str]:
     attempt_id = ids.attempt_id(row.uuid, row.index, attempt.number)
     place = {
         "taskArn": arns.task(environment, uuid, ids.task_id(attempt_id)),
-        "containerInstanceArn": arns.container_instance(environment, uuid, ids.container_instance_id(uuid)),
     }
+    if attempt.instance:  # Fargate has none
+        of = uuid if attempt.instance == ids.machine_instance_id(uuid) else attempt.instance
+        place["containerInstanceArn"] = arns.container_instance(environment, uuid, ids.container_instance_id(of))
     if attempt.started_ms is not None or attempt.stopped_ms is not None:
         place["logStreamName"] = ids.log_stream(names.definition(row.definition)[0], attempt_id)
     return place

@@ -11,7 +11,8 @@ from typing import Protocol
 from batchyard.engine.act import act
 from batchyard.engine.inbox import Inbox
 from batchyard.engine.recovery import recover
-from batchyard.model.events import ProviderSized
+from batchyard.model.environments import Timing
+from batchyard.model.events import Event, ProviderSized, TimingSet
 from batchyard.model.needs import Needs
 from batchyard.model.timings import ENGINE, EngineTimings
 from batchyard.ports import Clock, Commits, Executor, Snapshot
@@ -47,6 +48,7 @@ class Engine:
         rooms: Mapping[str, Needs],
         clock: Clock,
         bell: Bell,
+        timing: Timing = Timing(),
     ):
         self._commits = commits
         self._executors = executors
@@ -55,8 +57,10 @@ class Engine:
         self.scheduler, open_attempts = recover(snapshot)
         self.inbox = Inbox(commits, executors, self.scheduler.holds)
         self.inbox.open = open_attempts
-        self._pending = [ProviderSized(name, room) for name, room in rooms.items()]
+        self._pending: list[Event] = [ProviderSized(name, room) for name, room in rooms.items()]
+        self._pending.append(TimingSet(timing))
         self._more = True
+        self._due_ms: int | None = None  # when something happens by itself next
         self._full = False  # whether the disk was, when last looked at
         self._retire_ms = 0  # when finished jobs are seen to next
         self._retiring = False  # whether more of them are to go
@@ -76,17 +80,18 @@ class Engine:
         """Gather, decide, commit, act: once. Whether anything was committed."""
         begun_ns = perf_counter_ns()
         events = self._pending + self.inbox.gather(self.scheduler.applied_seq)
-        if not events and not self._more:
+        now_ms = self._clock.now_ms()
+        due = self._due_ms is not None and self._due_ms <= now_ms
+        if not events and not self._more and not due:
             return False
         self._pending = []
-        now_ms = self._clock.now_ms()
         decision = self.scheduler.turn(now_ms, events)
         if decision.facts:
             decided_ns = perf_counter_ns()
             self._commits.commit(now_ms, decision.facts)
             self._timings.commit.note((perf_counter_ns() - decided_ns) // 1000)
         act(decision.actions, self._commits, self._executors, self.scheduler.provider_of, self.inbox.open)
-        self._more = decision.more
+        self._more, self._due_ms = decision.more, decision.due_ms
         self._timings.turn.note((perf_counter_ns() - begun_ns) // 1000)
         self._unshown = True
         log.debug("turn: %d events, %d facts, %d actions", len(events), len(decision.facts), len(decision.actions))
@@ -132,6 +137,8 @@ class Engine:
                 sources.append(descriptor)
         busy = self._more or self.inbox.rung or self._pending
         idle_s = RETIRE_AGAIN_MS / 1000 if self._retiring else LONGEST_WAIT_S
+        if self._due_ms is not None:
+            idle_s = min(idle_s, max(0, self._due_ms - self._clock.now_ms()) / 1000)
         wait_s = 0.0 if busy else RECONNECT_WAIT_S if away else idle_s
         readable, _, _ = select.select(sources, [], [], wait_s)
         if self._bell.fileno() in readable or not readable:

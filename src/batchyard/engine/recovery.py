@@ -12,7 +12,7 @@ from batchyard.scheduler.scheduler import Scheduler
 def recover(snapshot: Snapshot) -> tuple[Scheduler, dict[str, Key]]:
     """The scheduler as it was after its last commit, and the attempts that were open then."""
     scheduler = Scheduler()
-    scheduler.restore(snapshot.applied_seq, snapshot.last_ms, snapshot.providers, snapshot.configuration, snapshot.jobs)
+    scheduler.restore(**snapshot._asdict())
     open_attempts = {
         attempt_id(held.submitted.uuid, opened.index, opened.number): (held.submitted.seq, opened.index, opened.number)
         for held in snapshot.jobs

@@ -19,7 +19,7 @@ EXITED = "Essential container in task exited"
 NOT_STARTED = "Task failed to start"
 TIMED_OUT = "Job attempt duration exceeded timeout"
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
-EXECUTION_ENV = "AWS_ECS_EC2"
+ON_EC2, ON_FARGATE = "AWS_ECS_EC2", "AWS_ECS_FARGATE"  # AWS_EXECUTION_ENV
 
 SIGNAL_BASE = 128
 KILLED = SIGNAL_BASE + 9
@@ -72,7 +72,7 @@ def batch_variables(spec: AttemptSpec) -> dict[str, str]:
         "AWS_BATCH_JQ_NAME": spec.queue_name,
         "AWS_BATCH_CE_NAME": spec.environment_name,
         "AWS_BATCH_JOB_ATTEMPT": str(spec.number),
-        "AWS_EXECUTION_ENV": EXECUTION_ENV,
+        "AWS_EXECUTION_ENV": ON_FARGATE if spec.fargate else ON_EC2,
     }
     if spec.index != WHOLE:
         variables["AWS_BATCH_JOB_ARRAY_INDEX"] = str(spec.index)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from batchyard.model.environments import Capacity, Timing
 from batchyard.model.jobs import OpenAttempt, RetryPolicy
 from batchyard.model.needs import Needs
+from batchyard.model.shares import SharePolicy
 
 
 class ProviderSized(NamedTuple):
@@ -19,16 +21,24 @@ class ProviderSized(NamedTuple):
     room: Needs
 
 
+class TimingSet(NamedTuple):
+    """Instances take and stay so long, from now on."""
+
+    timing: Timing
+
+
 class EnvironmentChanged(NamedTuple):
     """A compute environment was created, altered or is to be deleted; carries its whole new value."""
 
     seq: int  # number of the request
     environment: int  # number of the environment
     provider: str
-    instance: str  # the machine as one container instance
+    instance: str  # the machine as one container instance; what ids of its instances derive from
     enabled: bool
     room: Needs | None = None  # of a provider that is this environment's own
     deleting: bool = False  # once true it stays true; no queue names the environment then
+    capacity: Capacity | None = None  # of a managed one; None: UNMANAGED, the machine as one container instance
+    unmanaged_cpu_milli: int = 0  # what an UNMANAGED one counts for where shares are reserved
 
 
 class QueueChanged(NamedTuple):
@@ -40,6 +50,7 @@ class QueueChanged(NamedTuple):
     enabled: bool
     environments: tuple[int, ...]
     deleting: bool = False  # once true it stays true; no job comes to the queue after that
+    policy: SharePolicy | None = None  # None: first in, first out
 
 
 class Upstream(NamedTuple):
@@ -66,6 +77,8 @@ class JobSubmitted(NamedTuple):
     needs: Needs
     retry: RetryPolicy
     upstreams: tuple[Upstream, ...] = ()
+    share: str | None = None  # in a queue with a fair-share policy
+    priority: int = 0  # within the share, higher first
 
 
 class StopRequested(NamedTuple):
@@ -148,6 +161,7 @@ class HeldJob(NamedTuple):
 
 Event = (
     ProviderSized
+    | TimingSet
     | EnvironmentChanged
     | QueueChanged
     | JobSubmitted

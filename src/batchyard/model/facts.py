@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from batchyard.model.environments import Timing
 from batchyard.model.events import Ending
 from batchyard.model.needs import Needs
 
@@ -18,10 +19,61 @@ class ProviderRecorded(NamedTuple):
     room: Needs
 
 
+class TimingRecorded(NamedTuple):
+    """How long instances take and stay, as decisions used it."""
+
+    timing: Timing
+
+
+class InstanceLaunched(NamedTuple):
+    """An instance exists from `launched_ms` on and takes jobs from `ready_ms` on; numbers grow and are used once."""
+
+    number: int
+    id: str
+    environment: int
+    type: str
+    room: Needs
+    usable_mib: int
+    launched_ms: int
+    ready_ms: int
+    idle_since_ms: int
+
+
+class InstanceIdled(NamedTuple):
+    """The last job on the instance is over."""
+
+    number: int
+    at_ms: int
+
+
+class InstanceEnded(NamedTuple):
+    """The instance is gone; nothing ran on it."""
+
+    number: int
+    at_ms: int
+    reason: str
+
+
 class RequestApplied(NamedTuple):
     """Every request up to this number is part of the state."""
 
     seq: int
+
+
+class ShareUsed(NamedTuple):
+    """What a share of a queue had used at `charged_ms` (``shares.HeldShare``)."""
+
+    queue: int
+    share: str
+    usage: int
+    charged_ms: int
+
+
+class ShareForgotten(NamedTuple):
+    """The share has no jobs, and its use has decayed: it is not active any more."""
+
+    queue: int
+    share: str
 
 
 class JobAdded(NamedTuple):
@@ -125,6 +177,12 @@ class EnvironmentDeleted(NamedTuple):
 
 Fact = (
     ProviderRecorded
+    | TimingRecorded
+    | InstanceLaunched
+    | InstanceIdled
+    | InstanceEnded
+    | ShareUsed
+    | ShareForgotten
     | RequestApplied
     | JobAdded
     | JobMoved

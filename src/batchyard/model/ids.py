@@ -69,14 +69,21 @@ def task_id(attempt: str) -> str:
     return hashlib.blake2b(attempt.encode(), digest_size=16, person=b"batchyard-task").hexdigest()
 
 
-def container_instance_id(environment_uuid: str) -> str:
-    """32 hex digits for the containerInstanceArn of the whole machine in an UNMANAGED environment."""
-    return hashlib.blake2b(environment_uuid.encode(), digest_size=16, person=b"batchyard-cinst").hexdigest()
+def container_instance_id(of: str) -> str:
+    """32 hex digits for the containerInstanceArn of an instance, by its id, or of the whole machine in an UNMANAGED
+    environment, by the environment's UUID."""
+    return hashlib.blake2b(of.encode(), digest_size=16, person=b"batchyard-cinst").hexdigest()
 
 
 def machine_instance_id(environment_uuid: str) -> str:
     """The instance id of the whole machine in an UNMANAGED environment; the same over restarts."""
     return "i-" + hashlib.blake2b(environment_uuid.encode(), digest_size=16, person=b"batchyard-inst").hexdigest()[:17]
+
+
+def instance_id(machine: str, number: int) -> str:
+    """The id of the instance with this number in the environment whose own is `machine` (``machine_instance_id``)."""
+    derived = hashlib.blake2b(f"{machine}/{number}".encode(), digest_size=16, person=b"batchyard-inst")
+    return "i-" + derived.hexdigest()[:17]
 
 
 def executor_name(provider: str) -> str:

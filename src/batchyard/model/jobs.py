@@ -173,3 +173,4 @@ class AttemptSpec(NamedTuple):
     timeout_s: int | None
     opened_ms: int
     container: dict[str, Any]
+    fargate: bool = False  # a slice of Fargate, on no instance

@@ -23,6 +23,9 @@ class Needs(NamedTuple):
         return Needs(self.cpu_milli - other.cpu_milli, self.memory_mib - other.memory_mib, self.gpus - other.gpus)
 
 
+NOTHING = Needs(0, 0, 0)
+
+
 class NeedsClasses:
     """Gives every distinct Needs a small integer, so that a million equal jobs are one line to the scheduler."""
 

@@ -8,7 +8,7 @@ long queue holds up nobody. How far it is, is told by the jobs themselves: after
 from __future__ import annotations
 
 from batchyard.model.facts import ChildrenMoved, EnvironmentDeleted, QueueDeleted
-from batchyard.scheduler import lifecycle
+from batchyard.scheduler import capacity, lifecycle
 from batchyard.scheduler.state import Environment, Queue, State
 
 ENDED_PER_TURN = 500  # facts of all queues together
@@ -25,6 +25,7 @@ def proceed(state: State) -> bool:
         if not queue.left and not queue.ending:
             _remove_queue(state, queue)
     for environment in state.leaving_environments[:]:
+        capacity.vacate(state, environment)
         if not environment.open:
             _remove_environment(state, environment)
     return more

@@ -5,9 +5,9 @@ from __future__ import annotations
 from batchyard.model import states
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import TERMINATE
-from batchyard.model.needs import Needs
+from batchyard.model.needs import NOTHING
 from batchyard.scheduler import dependencies
-from batchyard.scheduler.state import Array, Job, Queue, State
+from batchyard.scheduler.state import Array, Environment, Job, Queue, State
 
 OPEN = (states.STARTING, states.RUNNING)
 
@@ -64,13 +64,53 @@ def _check_array(job: Array) -> None:
 
 
 def _check_ledger(state: State) -> None:
-    used = {name: Needs(0, 0, 0) for name in state.providers}
+    """What is taken of providers, environments and instances is what instances and open attempts hold."""
+    used = dict.fromkeys(state.providers, NOTHING)
+    held = {number: 0 for number in state.environments}
+    on = {number: (NOTHING, 0) for number in state.instances}
+    for instance in state.instances.values():
+        environment = state.environments[instance.environment]
+        used[environment.provider] = used[environment.provider].plus(instance.room)
+        held[environment.number] += instance.room.cpu_milli
     for job in state.jobs.values():
         for _, opened in job.opens():
-            provider = state.environments[opened.environment].provider
-            used[provider] = used[provider].plus(state.needs_of(job))
+            environment, needs = state.environments[opened.environment], state.needs_of(job)
+            instance = environment.by_id.get(opened.instance)
+            if instance is not None:
+                taken, jobs = on[instance.number]
+                on[instance.number] = taken.plus(needs), jobs + 1
+            else:
+                used[environment.provider] = used[environment.provider].plus(needs)
+                held[environment.number] += needs.cpu_milli if environment.capacity else 0
     for name, provider in state.providers.items():
-        _require(provider.used == used[name], f"{name}: ledger says {provider.used}, open attempts hold {used[name]}")
+        _require(provider.used == used[name], f"{name}: ledger says {provider.used}, but {used[name]} is taken")
+    for environment in state.environments.values():
+        _require(
+            environment.held_cpu_milli == held[environment.number], f"environment {environment.number}: vCPUs held"
+        )
+        _check_instances(state, environment)
+    for number, instance in state.instances.items():
+        held_here = instance.usable.minus(instance.free), instance.jobs
+        _require(held_here == on[number], f"instance {number}: {held_here} by the ledger, {on[number]} by attempts")
+
+
+def _check_instances(state: State, environment: Environment) -> None:
+    capacity = environment.capacity
+    over = sum(1 for _ in environment.instances) and environment.held_cpu_milli - (
+        capacity.max_cpu_milli if capacity else 0
+    )
+    for instance in environment.instances.values():
+        name = f"instance {instance.number} ({instance.type})"
+        _require(min(instance.free) >= 0, f"{name}: {instance.free} is free")
+        booting = instance.number in environment.booting
+        _require(not (booting and instance.jobs), f"{name}: jobs on an instance that is not ready")
+        _require((instance in environment.shelf_of(instance)) != booting, f"{name}: on the shelf exactly when ready")
+        _require((instance.number in environment.idle) == (not instance.jobs and not booting), f"{name}: idle or not")
+        if not instance.jobs:
+            watched = any(number == instance.number for _, number in state.timers)
+            _require(watched or instance.number in environment.kept, f"{name}: idle and nobody looks at it again")
+    if over > 0:  # by one instance at most, and never with BEST_FIT on demand
+        _require(any(each.room.cpu_milli > over for each in environment.instances.values()), "over the maximum by two")
 
 
 def _check_places(state: State) -> None:
@@ -118,18 +158,23 @@ def _check_leaving(state: State, queue: Queue) -> None:
 def _check_lines(state: State) -> None:
     """Every RUNNABLE job stands in its queue's line."""
     stands = {entry for queue in state.queues.values() for entry in queue.line}
+    stands |= {entry for queue in state.queues.values() for share in queue.shares.values() for entry in share.line}
     for job in state.jobs.values():
         if isinstance(job, Array):
             untried = [i for i in range(job.size) if job.children[i] == states.RUNNABLE and not job.number_of(i)]
             if untried:
-                _require(job.in_line and (1, job.seq, WHOLE) in stands, f"array {job.seq}: ready but not in line")
+                _require(
+                    job.in_line and (1, job.rank, job.seq, WHOLE) in stands, f"array {job.seq}: ready but not in line"
+                )
                 _require(job.ready_from <= untried[0], f"array {job.seq}: child {untried[0]} would be passed over")
             for index, number in job.numbers.items():
                 if job.children[index] == states.RUNNABLE:
-                    _require((0, job.seq, index) in stands, f"{job.seq}:{index}: attempt {number} is not in line")
+                    _require(
+                        (0, job.rank, job.seq, index) in stands, f"{job.seq}:{index}: attempt {number} is not in line"
+                    )
         elif job.status == states.RUNNABLE:
             front = 0 if job.number else 1
-            _require((front, job.seq, WHOLE) in stands, f"job {job.seq}: RUNNABLE but not in line")
+            _require((front, job.rank, job.seq, WHOLE) in stands, f"job {job.seq}: RUNNABLE but not in line")
 
 
 def _check_work(state: State) -> None:

@@ -19,8 +19,9 @@ from batchyard.model.facts import (
 )
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import TERMINATE
-from batchyard.scheduler import dependencies, ledger, ordering, retries
-from batchyard.scheduler.state import Array, Environment, Job, Open, State
+from batchyard.scheduler import dependencies, fairshare, ledger, ordering, retries
+from batchyard.scheduler.placement import Place
+from batchyard.scheduler.state import Array, Job, Open, State
 
 DEPENDENCY_FAILED = "Dependent Job failed"
 CHILD_FAILED = "Array Child Job failed"
@@ -30,11 +31,16 @@ QUEUE_DELETED = "JobQueue deleted"
 def build(state: State, event: JobSubmitted, child_status: int = states.PENDING) -> Job:
     """The job of `event`, tied to its upstreams; it stands in no line yet."""
     needs, retry = state.classes.intern(event.needs), state.intern(event.retry)
+    queue = state.queues[event.queue]
     job: Job
     if event.size:
-        job = Array(event.seq, event.uuid, event.queue, needs, retry, event.size, child_status)
+        job = Array(event.seq, event.uuid, event.queue, needs, retry, queue.line, event.size, child_status)
     else:
-        job = Job(event.seq, event.uuid, event.queue, needs, retry)
+        job = Job(event.seq, event.uuid, event.queue, needs, retry, queue.line)
+    if event.share is not None and queue.policy is not None:
+        share = job.share = fairshare.join(queue, event.share, state.now_ms)
+        share.jobs += 1
+        job.line, job.rank = share.line, -event.priority
     dependencies.attach(state, job, event.upstreams)
     state.jobs[event.seq] = job
     return job
@@ -123,10 +129,10 @@ def _children_leave_pending(state: State, array: Array, lo: int, hi: int, fate: 
 # -- attempts ----------------------------------------------------------------------------------------------------
 
 
-def open_attempt(state: State, job: Job, index: int, environment: Environment) -> None:
-    """RUNNABLE to STARTING in `environment`; takes its room."""
-    number = job.number_of(index) + 1
-    opened = Open(number, environment.number, environment.instance, state.now_ms)
+def open_attempt(state: State, job: Job, index: int, place: Place) -> None:
+    """RUNNABLE to STARTING at `place`; takes its room."""
+    number, environment = job.number_of(index) + 1, place.environment
+    opened = Open(number, environment.number, place.instance, state.now_ms)
     _set(job, index, states.STARTING)
     if isinstance(job, Array):
         job.numbers[index] = number
@@ -134,9 +140,11 @@ def open_attempt(state: State, job: Job, index: int, environment: Environment) -
     else:
         job.number = number
         job.open = opened
-    ledger.take(state, environment.number, state.needs_of(job))
+    needs = state.needs_of(job)
+    ledger.take(state, environment, place.instance, needs)
+    fairshare.taken(state, job, needs.cpu_milli)
     state.facts.append(
-        AttemptOpened(job.seq, index, number, job.uuid, environment.number, environment.instance, state.now_ms)
+        AttemptOpened(job.seq, index, number, job.uuid, environment.number, place.instance, state.now_ms)
     )
     state.actions.append(StartAttempt(job.seq, index, number, job.uuid, environment.number))
 
@@ -169,7 +177,9 @@ def close(state: State, job: Job, index: int, ending: Ending) -> None:
         to = states.RUNNABLE if stop is None and retries.again(job.retry, opened.number, ending) else states.FAILED
     _set(job, index, to)
     _drop_open(job, index)
-    ledger.give_back(state, opened.environment, state.needs_of(job))
+    needs = state.needs_of(job)
+    ledger.give_back(state, state.environments[opened.environment], opened.instance, needs)
+    fairshare.taken(state, job, -needs.cpu_milli)
     state.facts.append(AttemptClosed(job.seq, index, opened.number, before, to, ending, state.now_ms, terminated))
     state.actions.append(ReleaseAttempt(job.seq, index, opened.number, job.uuid, opened.environment))
     if to == states.RUNNABLE:
@@ -182,7 +192,8 @@ def lost(state: State, job: Job, index: int) -> None:
     """The host of the open attempt is gone; the text is what clients' retry rules match."""
     opened = job.open_of(index)
     assert opened is not None
-    close(state, job, index, Ending(None, f"Host EC2 (instance {opened.instance}) terminated."))
+    host = f"EC2 (instance {opened.instance})" if opened.instance else "of the Fargate task"
+    close(state, job, index, Ending(None, f"Host {host} terminated."))
 
 
 def _dated(ending: Ending, opened: Open, now_ms: int) -> Ending:
@@ -385,6 +396,9 @@ def _settled(state: State, job: Job, lo: int, hi: int, outcome: int) -> None:
         state.facts.append(JobMoved(job.seq, WHOLE, before, to, state.now_ms, reason))
     dependencies.tell_whole(state, job)
     state.ended[job.seq] = state.jobs.pop(job.seq)
+    if job.share is not None:
+        job.share.jobs -= 1
+        state.charged.add((job.queue, job.share.id))
 
 
 def _reason_of_failure(state: State, array: Array) -> str:

@@ -1,19 +1,57 @@
-"""Where a job's next attempt goes: the first environment of its queue, in order, that is enabled and has the room.
+"""Where a job's next attempt goes: the first environment of its queue, in order, that has the room or can get it.
 
-Source: reference "Job queues" and "Scheduling", cycle model.
+An environment that is growing for the job is waited for: a job does not spill over while its instance boots.
+Source: reference "Job queues", "Allocation strategies and scaling" and "Scheduling", cycle model.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from batchyard.model.needs import Needs
-from batchyard.scheduler import ledger
+from batchyard.scheduler import capacity
 from batchyard.scheduler.state import Environment, Queue, State
 
 
-def find(state: State, queue: Queue, needs: Needs) -> Environment | None:
-    """The environment to place `needs` in now, or None."""
+class Place(NamedTuple):
+    """An environment, and the instance in it; Fargate has none."""
+
+    environment: Environment
+    instance: str
+
+
+def find(state: State, queue: Queue, needs: Needs, pledges: capacity.Pledges) -> Place | None:
+    """Where to place `needs` now, or None: it waits, perhaps for an instance that boots and is pledged to it."""
     for number in queue.environments:
         environment = state.environments.get(number)
-        if environment is not None and environment.enabled and needs.fits(ledger.free(state, number)):
-            return environment
+        if environment is None or not environment.enabled:
+            continue
+        if environment.capacity is None or environment.capacity.fargate:
+            if capacity.slice_fits(environment, needs) and capacity.make_room(state, environment, needs):
+                return Place(environment, environment.instance if environment.capacity is None else "")
+            continue
+        instance = capacity.ready(state, environment, needs)
+        if instance is None and not pledges.pledge(state, environment, needs):
+            if not capacity.grow(state, environment, needs):
+                continue
+            instance = capacity.ready(state, environment, needs)
+            if instance is None:
+                pledges.pledge(state, environment, needs)
+        return None if instance is None else Place(environment, instance.id)
     return None
+
+
+def foresee(state: State, queue: Queue, needs: Needs, pledges: capacity.Pledges) -> bool:
+    """For a job that waits behind a head: whether room is there, boots or could be launched for it."""
+    for number in queue.environments:
+        environment = state.environments.get(number)
+        if environment is None or not environment.enabled or environment.capacity is None:
+            continue
+        if environment.capacity.fargate:
+            continue
+        if capacity.ready(state, environment, needs) is not None or pledges.pledge(state, environment, needs):
+            return True
+        if capacity.grow(state, environment, needs):
+            pledges.pledge(state, environment, needs)
+            return True
+    return False

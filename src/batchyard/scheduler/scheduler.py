@@ -6,12 +6,13 @@ is remembered (``Decision.more``) and the next turn, even one without events, go
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from heapq import heappop
 from typing import NamedTuple
 
 from batchyard.model import states
 from batchyard.model.actions import Action, StartAttempt, StopAttempt
+from batchyard.model.environments import HeldInstance, Timing
 from batchyard.model.events import (
     AttemptEnded,
     AttemptLost,
@@ -25,23 +26,30 @@ from batchyard.model.events import (
     ProviderSized,
     QueueChanged,
     StopRequested,
+    TimingSet,
 )
-from batchyard.model.facts import Fact, ProviderRecorded, RequestApplied
+from batchyard.model.facts import Fact, ProviderRecorded, RequestApplied, TimingRecorded
 from batchyard.model.ids import WHOLE, executor_name
 from batchyard.model.jobs import TERMINATE
 from batchyard.model.needs import Needs
-from batchyard.scheduler import deletion, dependencies, ledger, lifecycle, ordering, placement
-from batchyard.scheduler.state import Array, Environment, Job, Open, Provider, Queue, State
+from batchyard.model.shares import HeldShare
+from batchyard.scheduler import capacity, deletion, dependencies, fairshare, ledger, lifecycle, ordering, placement
+from batchyard.scheduler.state import Array, Environment, Job, Line, Open, Provider, Queue, State
 
 FACTS_PER_TURN = 2000
+FORESEEN = 1000  # jobs looked at behind a head that waits for an instance
 
 
 class Decision(NamedTuple):
-    """`facts` must be durable before any of `actions` is carried out; `more`: call again soon, work is left."""
+    """`facts` must be durable before any of `actions` is carried out; `more`: call again soon, work is left.
+
+    `due_ms`: call again then, even if nothing happens before; None: nothing happens by itself.
+    """
 
     facts: list[Fact]
     actions: list[Action]
     more: bool
+    due_ms: int | None = None
 
 
 class Scheduler:
@@ -51,6 +59,7 @@ class Scheduler:
         self.state = State()
         self._steps = {
             ProviderSized: _provider_sized,
+            TimingSet: _timing_set,
             EnvironmentChanged: _environment_changed,
             QueueChanged: _queue_changed,
             JobSubmitted: _job_submitted,
@@ -70,9 +79,11 @@ class Scheduler:
         for event in events:
             self._steps[type(event)](state, event)
         more = _settle(state)
+        capacity.note_idle(state)
+        fairshare.note_use(state)
         if state.applied_seq != applied:
             state.facts.append(RequestApplied(state.applied_seq))
-        decision = Decision(state.facts, state.actions, more)
+        decision = Decision(state.facts, state.actions, more, capacity.due_ms(state))
         state.facts, state.actions = [], []
         state.ended.clear()
         return decision
@@ -95,11 +106,20 @@ class Scheduler:
         applied_seq: int,
         last_ms: int,
         providers: dict[str, Needs],
+        timing: Timing,
         configuration: Iterable[Event],
+        launched: int,
+        instances: Iterable[HeldInstance],
+        shares: Iterable[HeldShare],
         jobs: Iterable[HeldJob],
     ) -> None:
-        """Rebuild everything from rows; `jobs` in order of their numbers. The next turn decides as if never stopped."""
+        """Rebuild everything from rows; `instances` and `jobs` in order of their numbers, `launched` the highest ever.
+
+        The next turn decides as if never stopped.
+        """
         state = self.state
+        state.now_ms = last_ms
+        state.timing = timing
         for name, room in providers.items():
             state.providers[name] = Provider(name, room)
         for event in configuration:  # numbers of changes are not in order of ids: nothing to compare them with
@@ -107,17 +127,24 @@ class Scheduler:
                 _set_environment(state, event)
             elif isinstance(event, QueueChanged):
                 _set_queue(state, event)
+        for instance in instances:
+            capacity.hold(state, instance)
+        state.launched = launched
+        for each in shares:
+            fairshare.hold(state, each)
         for held in jobs:
             _restore_job(state, held)
         for job in state.jobs.values():
             dependencies.note_decided(state, job)
-        state.applied_seq, state.now_ms = applied_seq, last_ms
+        state.applied_seq = applied_seq
         state.unsettled = True
         state.facts, state.actions = [], []
 
 
 def _settle(state: State) -> bool:
-    """Follow decided dependencies, place from the heads of the queues, go on deleting; True if more is to do."""
+    """Follow what is decided, place from the heads of lines, let go of what is idle, go on deleting; True if more is
+    to do."""
+    waited = capacity.wake(state)
     while state.work and len(state.facts) < FACTS_PER_TURN:
         seq, index = heappop(state.work)
         job = state.jobs.get(seq)
@@ -130,26 +157,57 @@ def _settle(state: State) -> bool:
             lifecycle.follow_children(state, job, index)
     if state.unsettled:
         _place(state)
+    capacity.expire(state, waited)
     more = deletion.proceed(state) if state.leaving_queues or state.leaving_environments else False
     return more or bool(state.work) or state.unsettled
 
 
 def _place(state: State) -> None:
     """Strict FIFO: each queue, highest priority first, starts jobs from its head until the head does not fit."""
+    capacity.keep_floors(state)
+    pledges = capacity.Pledges()
     for queue in state.order:
-        while True:
+        for line in _lines(state, queue):
             if len(state.facts) >= FACTS_PER_TURN:
                 return
-            head = ordering.head(state, queue)
+            head = ordering.head(state, line)
             if head is None:
-                break
+                continue
             job, index = head
-            environment = placement.find(state, queue, state.needs_of(job))
-            if environment is None:
+            place = _place_for(state, queue, job, pledges)
+            if place is None:
+                if pledges.made:
+                    _foresee(state, queue, line, pledges)
                 break
-            ordering.leave(state, queue)
-            lifecycle.open_attempt(state, job, index, environment)
+            ordering.leave(state, line)
+            lifecycle.open_attempt(state, job, index, place)
     state.unsettled = False
+
+
+def _lines(state: State, queue: Queue) -> Iterator[Line]:
+    """The lines whose heads may go, one after the other: the queue's own, or that of the share whose turn it is."""
+    if queue.policy is None:
+        while queue.line:
+            yield queue.line
+    else:
+        for share in fairshare.lines(state, queue):
+            yield share.line
+
+
+def _place_for(state: State, queue: Queue, job: Job, pledges: capacity.Pledges) -> placement.Place | None:
+    needs = state.needs_of(job)
+    if queue.policy is not None and not fairshare.admits(state, queue, needs.cpu_milli):
+        return None
+    return placement.find(state, queue, needs, pledges)
+
+
+def _foresee(state: State, queue: Queue, line: Line, pledges: capacity.Pledges) -> None:
+    """While the head waits for an instance that boots, have those launched that the next in line will need."""
+    ahead = ordering.ahead(state, line, FORESEEN)
+    next(ahead, None)
+    for job in ahead:
+        if not placement.foresee(state, queue, state.needs_of(job), pledges):
+            return
 
 
 # -- steps: one for each kind of event -------------------------------------------------------------------------------
@@ -166,7 +224,7 @@ def _is_new(state: State, seq: int) -> bool:
 def _provider_sized(state: State, event: ProviderSized) -> None:
     provider = state.providers.get(event.provider)
     if provider is None:
-        provider = state.providers[event.provider] = Provider(event.provider, Needs(0, 0, 0))
+        provider = state.providers[event.provider] = Provider(event.provider, event.room)
     elif provider.room == event.room:
         return
     provider.room = event.room
@@ -174,20 +232,35 @@ def _provider_sized(state: State, event: ProviderSized) -> None:
     state.facts.append(ProviderRecorded(event.provider, event.room))
 
 
+def _timing_set(state: State, event: TimingSet) -> None:
+    if state.timing != event.timing:
+        state.timing = event.timing
+        state.facts.append(TimingRecorded(event.timing))
+        capacity.watch_all(state)
+
+
 def _environment_changed(state: State, event: EnvironmentChanged) -> None:
     if _is_new(state, event.seq):
         if event.room is not None:
             _provider_sized(state, ProviderSized(event.provider, event.room))
+        is_new = event.environment not in state.environments
         _set_environment(state, event)
+        if is_new and event.capacity is not None and event.capacity.desired_cpu_milli:
+            capacity.fill(state, state.environments[event.environment], event.capacity.desired_cpu_milli)
 
 
 def _set_environment(state: State, event: EnvironmentChanged) -> None:
+    """A DISABLED environment starts nothing; what runs there goes on, and it keeps its minimum."""
     environment = state.environments.get(event.environment)
     if environment is None:
         environment = Environment(event.environment, event.provider, event.instance)
         state.environments[event.environment] = environment
     environment.enabled, environment.deleting = event.enabled, event.deleting
     environment.own = event.room is not None
+    environment.bound_cpu_milli = event.unmanaged_cpu_milli if event.capacity is None else event.capacity.max_cpu_milli
+    if environment.capacity != event.capacity:
+        environment.capacity = event.capacity
+        environment.ranked.clear()
     state.leaving_environments = [each for _, each in sorted(state.environments.items()) if each.deleting]
     state.unsettled = True
 
@@ -203,6 +276,8 @@ def _set_queue(state: State, event: QueueChanged) -> None:
     if queue is None:
         queue = state.queues[event.queue] = Queue(event.queue)
     queue.priority, queue.environments, queue.deleting = event.priority, event.environments, event.deleting
+    if queue.policy != event.policy:
+        fairshare.change_policy(state, queue, event.policy)
     starting = [each for each in state.queues.values() if not each.deleting]
     state.order = sorted(starting, key=lambda each: (-each.priority, each.number))
     state.leaving_queues = [each for _, each in sorted(state.queues.items()) if each.deleting]
@@ -280,7 +355,9 @@ def _restore_job(state: State, held: HeldJob) -> None:
             job.open_children[attempt.index] = opened
         else:
             job.open = opened
-        ledger.take(state, attempt.environment, held.submitted.needs)
+        ledger.take(state, state.environments[attempt.environment], attempt.instance, held.submitted.needs)
+        if job.share is not None:
+            fairshare.restore(state.queues[job.queue], job.share, held.submitted.needs.cpu_milli)
     _restore_line(state, job)
 
 

@@ -12,10 +12,13 @@ from typing import NamedTuple
 
 from batchyard.model import states
 from batchyard.model.actions import Action
+from batchyard.model.environments import Capacity, HeldInstance, InstanceType, Timing
 from batchyard.model.facts import Fact
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import RetryPolicy
-from batchyard.model.needs import Needs, NeedsClasses
+from batchyard.model.needs import NOTHING, Needs, NeedsClasses
+from batchyard.model.shares import SharePolicy
+from batchyard.scheduler.shelf import Shelf
 
 
 class Open:
@@ -29,6 +32,9 @@ class Open:
         self.instance = instance
         self.opened_ms = opened_ms
         self.started_ms = started_ms
+
+
+Line = list[tuple[int, int, int, int]]  # a heap of (front, rank, seq, index), see ordering.py
 
 
 class Link(NamedTuple):
@@ -55,14 +61,20 @@ class Job:
         "stop",
         "links",
         "open",
+        "share",
+        "line",
+        "rank",
     )
 
     size = 0
 
-    def __init__(self, seq: int, uuid: str, queue: int, needs: int, retry: RetryPolicy):
+    def __init__(self, seq: int, uuid: str, queue: int, needs: int, retry: RetryPolicy, line: Line):
         self.seq = seq
         self.uuid = uuid
         self.queue = queue
+        self.line = line  # where it waits: its queue's, or its share's
+        self.share: Share | None = None
+        self.rank = 0  # within the share: its priority, negative
         self.needs = needs  # its needs class
         self.retry = retry
         self.status = states.SUBMITTED
@@ -106,8 +118,10 @@ class Array(Job):
         "in_line",
     )
 
-    def __init__(self, seq: int, uuid: str, queue: int, needs: int, retry: RetryPolicy, size: int, child_state: int):
-        super().__init__(seq, uuid, queue, needs, retry)
+    def __init__(
+        self, seq: int, uuid: str, queue: int, needs: int, retry: RetryPolicy, line: Line, size: int, child_state: int
+    ):
+        super().__init__(seq, uuid, queue, needs, retry, line)
         self.size = size
         self.children = bytearray([child_state]) * size  # shared with N_TO_N downstreams: changed in place only
         self.counts = [0] * len(states.NAMES)
@@ -136,10 +150,37 @@ class Array(Job):
         yield from self.open_children.items()
 
 
-class Environment:
-    """A compute environment: where it draws its room, and the machine as one container instance."""
+class Instance:
+    """A machine of a managed environment. `free` and `jobs` are indices over open attempts."""
 
-    __slots__ = ("number", "provider", "instance", "enabled", "own", "deleting", "open")
+    __slots__ = (
+        "number", "id", "environment", "type", "room", "usable", "free", "jobs", "ready_ms", "idle_since_ms",
+    )  # fmt: skip
+
+    def __init__(self, held: HeldInstance):
+        self.number = held.number
+        self.id = held.id
+        self.environment = held.environment
+        self.type = held.type
+        self.room = held.room  # of the provider
+        self.usable = held.room._replace(memory_mib=held.usable_mib)  # by jobs
+        self.free = self.usable
+        self.jobs = 0
+        self.ready_ms = held.ready_ms
+        self.idle_since_ms = held.idle_since_ms  # counts only while there are no jobs
+
+
+class Environment:
+    """A compute environment: where it draws its room, and what it is made of.
+
+    UNMANAGED (`capacity` None) is the machine as one container instance, called `instance`. EC2 and SPOT are made of
+    `instances`; Fargate of slices that come and go with their jobs. The other members are indices.
+    """
+
+    __slots__ = (
+        "number", "provider", "instance", "enabled", "own", "deleting", "open", "capacity", "held_cpu_milli",
+        "instances", "by_id", "booting", "idle", "kept", "plain", "with_gpus", "ranked", "bound_cpu_milli",
+    )  # fmt: skip
 
     def __init__(self, number: int, provider: str, instance: str):
         self.number = number
@@ -148,41 +189,83 @@ class Environment:
         self.enabled = False
         self.own = False  # whether no other environment can draw on its provider
         self.deleting = False  # it goes when nothing is open in it any more
-        self.open = 0  # attempts; an index over live jobs
+        self.open = 0  # attempts
+        self.capacity: Capacity | None = None
+        self.bound_cpu_milli = 0  # its share of what a fair-share policy reserves from
+        self.held_cpu_milli = 0  # of instances, or of Fargate's attempts
+        self.instances: dict[int, Instance] = {}
+        self.by_id: dict[str, Instance] = {}
+        self.booting: dict[int, Instance] = {}
+        self.idle: dict[int, Instance] = {}  # ready and without a job
+        self.kept: set[int] = set()  # idle for long enough, but the minimum needs them
+        self.plain = Shelf()  # ready instances without GPUs
+        self.with_gpus = Shelf()
+        self.ranked: dict[tuple[Needs, Needs], tuple[InstanceType, ...]] = {}  # by needs and the provider's room
+
+    @property
+    def floor_cpu_milli(self) -> int:
+        """What it holds of instances even if nobody needs them."""
+        return 0 if self.capacity is None or self.deleting else self.capacity.min_cpu_milli
+
+    def shelf_of(self, instance: Instance) -> Shelf:
+        return self.with_gpus if instance.room.gpus else self.plain
+
+
+class Share:
+    """What one share identifier of a queue has in line, holds and has used (see fairshare.py). `line`, `jobs` and
+    `held_cpu_milli` are indices over jobs."""
+
+    __slots__ = ("id", "weight", "line", "jobs", "held_cpu_milli", "usage", "charged_ms")
+
+    def __init__(self, share_id: str, weight: int, now_ms: int):
+        self.id = share_id
+        self.weight = weight
+        self.line: Line = []
+        self.jobs = 0  # that live
+        self.held_cpu_milli = 0
+        self.usage = 0
+        self.charged_ms = now_ms
 
 
 class Queue:
-    """A job queue and its line of waiting jobs (see ordering.py)."""
+    """A job queue and its line of waiting jobs (see ordering.py); with a policy, a line for each share."""
 
-    __slots__ = ("number", "priority", "environments", "line", "deleting", "left", "ending")
+    __slots__ = (
+        "number", "priority", "environments", "line", "policy", "shares", "held_cpu_milli", "deleting", "left",
+        "ending",
+    )  # fmt: skip
 
     def __init__(self, number: int):
         self.number = number
         self.priority = 0
         self.environments: tuple[int, ...] = ()
-        self.line: list[tuple[int, int, int]] = []
-        self.deleting = False  # its jobs are brought to an end, and then it goes (see deleting.py)
+        self.line: Line = []
+        self.policy: SharePolicy | None = None
+        self.shares: dict[str, Share] = {}  # those that are active
+        self.held_cpu_milli = 0  # by shares
+        self.deleting = False  # its jobs are brought to an end, and then it goes (see deletion.py)
         self.left: list[int] | None = None  # of its jobs those to be ended, the next one last; None: not looked up yet
         self.ending: list[int] = []  # those whose attempts were told to stop; both are indexes over live jobs
 
 
 class Provider:
-    """Room in all and room taken. `used` is an index over open attempts."""
+    """Room in all and room taken. `used` is an index over instances, and over open attempts that are on none."""
 
     __slots__ = ("name", "room", "used")
 
     def __init__(self, name: str, room: Needs):
         self.name = name
         self.room = room
-        self.used = Needs(0, 0, 0)
+        self.used = NOTHING
 
 
 class State:
     """All of it, and the buffers of the turn being decided."""
 
     __slots__ = (
-        "jobs", "ended", "queues", "environments", "left", "providers", "classes", "policies", "work", "order",
-        "leaving_queues", "leaving_environments", "unsettled", "applied_seq", "now_ms", "facts", "actions",
+        "jobs", "ended", "queues", "environments", "left", "providers", "timing", "instances", "launched", "timers",
+        "touched", "charged", "classes", "policies", "work", "order", "leaving_queues", "leaving_environments",
+        "unsettled", "applied_seq", "now_ms", "facts", "actions",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -192,6 +275,12 @@ class State:
         self.environments: dict[int, Environment] = {}
         self.left: dict[int, Environment] = {}  # deleted in this turn: its orders may still name them
         self.providers: dict[str, Provider] = {}
+        self.timing = Timing()
+        self.instances: dict[int, Instance] = {}
+        self.launched = 0  # the number of the latest instance
+        self.timers: list[tuple[int, int]] = []  # heap of (when, instance) to look at; an index over instances
+        self.charged: set[tuple[int, str]] = set()  # (queue, share) whose use is to be recorded after this turn
+        self.touched: set[int] = set()  # instances that lost their last job in this turn
         self.classes = NeedsClasses()
         self.policies: dict[RetryPolicy, RetryPolicy] = {}
         self.work: list[tuple[int, int]] = []  # heap of PENDING (job, index) whose fate is decided; an index over jobs

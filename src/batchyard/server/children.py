@@ -13,16 +13,19 @@ import threading
 import time
 import uuid
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchyard.config import Settings
 from batchyard.errors import Unavailable
+from batchyard.model.environments import Timing
 from batchyard.model.needs import Needs
 
 if TYPE_CHECKING:
     from batchyard.access.keys import Key
     from batchyard.api.context import Context
+    from batchyard.catalogue.reader import Catalogue
     from batchyard.observe.counting import Counting
     from batchyard.observe.follow import Follower
 
@@ -69,7 +72,9 @@ def run_engine(settings: Settings) -> None:
         PROVIDER: ProcessExecutor(settings),
         PRETEND: PretendExecutor(data, clock, settings.stop_grace_s),
     }
-    engine = Engine(snapshot, commits, executors, {PROVIDER: local_room(settings)}, clock, BellSocket(data))
+    rooms = {PROVIDER: local_room(settings)}
+    timing = Timing(settings.instance_boot_s * 1000, settings.instance_idle_s * 1000)
+    engine = Engine(snapshot, commits, executors, rooms, clock, BellSocket(data), timing)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; serve decides
     try:
@@ -108,7 +113,16 @@ def api_context(settings: Settings) -> Context:
         upkeep=SqliteUpkeep(data, clock.now_ms, reserve_bytes),
         metrics_token=metrics_token(settings),
         followers=SqliteFollowers(data),
+        machines=cache(lambda: machines(data)),
     )
+
+
+def machines(data: Path) -> Catalogue:
+    """The instance types there are: the operator's, or those that come with Batchyard. Raises CatalogueError."""
+    from batchyard.catalogue import reader
+
+    own = data / reader.FILE
+    return reader.parse(own.read_text()) if own.exists() else reader.built_in()
 
 
 def followers(settings: Settings) -> list[Follower]:

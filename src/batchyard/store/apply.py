@@ -20,18 +20,37 @@ from batchyard.store.queries import queries
 from batchyard.store.sqlite import StoreError
 
 _SQL = queries("facts")
+_INSTANCES = queries("instances")
+_SHARES = queries("shares")
 
-LANES = ("state", "added", "spawned", "jobs", "children", "stops", "opened", "began", "closed", "over", "journal")
+LANES = (
+    "state",
+    "forgotten",
+    "launched",
+    "idled",
+    "added",
+    "spawned",
+    "jobs",
+    "children",
+    "stops",
+    "opened",
+    "began",
+    "closed",
+    "over",
+    "gone",
+    "journal",
+)
 
 
 class Batch:
     """Rows to write, in lanes; in each lane runs of one statement over consecutive rows."""
 
-    __slots__ = ("_lanes", "_expected")
+    __slots__ = ("_lanes", "_expected", "_sweeping")
 
     def __init__(self) -> None:
         self._lanes: dict[str, list[tuple[str, list]]] = {lane: [] for lane in LANES}
         self._expected: dict[str, int] = dict.fromkeys(LANES, 0)
+        self._sweeping: set[str] = set()
 
     def add(self, lane: str, statement: str, row: Sequence, changes: int = 1) -> None:
         """Have `statement` run with `row`, which must change exactly `changes` rows of the file."""
@@ -42,10 +61,18 @@ class Batch:
             runs.append((statement, [row]))
         self._expected[lane] += changes
 
+    def sweep(self, lane: str, statement: str, row: Sequence) -> None:
+        """Have `statement` run with `row`; it may change any number of rows."""
+        self._sweeping.add(statement)
+        self.add(lane, statement, row, 0)
+
     def write(self, db: sqlite3.Connection) -> None:
         """Run everything. StoreError if the file and the facts contradict each other; the caller undoes it then."""
         for lane, runs in self._lanes.items():
-            changed = sum(db.executemany(statement, rows).rowcount for statement, rows in runs)
+            changed = 0
+            for statement, rows in runs:
+                rowcount = db.executemany(statement, rows).rowcount
+                changed += 0 if statement in self._sweeping else rowcount
             if changed != self._expected[lane]:
                 raise StoreError(
                     f"state.db contradicts the facts to be recorded: {lane} changed {changed} rows instead of "
@@ -74,6 +101,31 @@ class Batch:
 
 def provider_recorded(batch: Batch, fact: facts.ProviderRecorded) -> None:
     batch.add("state", _SQL.record_provider, (fact.provider, *fact.room))
+
+
+def timing_recorded(batch: Batch, fact: facts.TimingRecorded) -> None:
+    batch.add("state", _INSTANCES.record_timing, fact.timing)
+
+
+def instance_launched(batch: Batch, fact: facts.InstanceLaunched) -> None:
+    number, name, environment, kind, room, usable_mib, *times = fact
+    batch.add("launched", _INSTANCES.launch, (number, name, environment, kind, *room, usable_mib, *times))
+
+
+def instance_idled(batch: Batch, fact: facts.InstanceIdled) -> None:
+    batch.add("idled", _INSTANCES.idle, (fact.at_ms, fact.number))
+
+
+def instance_ended(batch: Batch, fact: facts.InstanceEnded) -> None:
+    batch.add("gone", _INSTANCES.ended, (fact.at_ms, fact.reason, fact.number))
+
+
+def share_used(batch: Batch, fact: facts.ShareUsed) -> None:
+    batch.add("state", _SHARES.record, (fact.queue, fact.share, str(fact.usage), fact.charged_ms))
+
+
+def share_forgotten(batch: Batch, fact: facts.ShareForgotten) -> None:
+    batch.add("forgotten", _SHARES.forget, fact)
 
 
 def request_applied(batch: Batch, fact: facts.RequestApplied) -> None:
@@ -169,6 +221,7 @@ def stop_noted(batch: Batch, fact: facts.StopNoted) -> None:
 
 
 def queue_deleted(batch: Batch, fact: facts.QueueDeleted) -> None:
+    batch.sweep("state", _SHARES.leave, (fact.queue,))
     batch.add("state", _SQL.add_deleted, (fact.queue, fact.at_ms))
     batch.tell(fact.at_ms, "deleted", fact.queue, WHOLE, WHOLE + 1, None, None, '{"what":"queue"}', None)
 
@@ -186,6 +239,12 @@ def _reason_detail(reason: str | None) -> str | None:
 
 _APPLY = {
     facts.ProviderRecorded: provider_recorded,
+    facts.TimingRecorded: timing_recorded,
+    facts.InstanceLaunched: instance_launched,
+    facts.InstanceIdled: instance_idled,
+    facts.InstanceEnded: instance_ended,
+    facts.ShareUsed: share_used,
+    facts.ShareForgotten: share_forgotten,
     facts.RequestApplied: request_applied,
     facts.JobAdded: job_added,
     facts.JobMoved: job_moved,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from batchyard.model import ids
+from batchyard.model.environments import Capacity, HeldInstance
 from batchyard.model.events import EnvironmentChanged, QueueChanged
 from batchyard.model.jobs import RetryPolicy
 from batchyard.model.needs import Needs
@@ -33,6 +34,8 @@ class EnvironmentValue(NamedTuple):
     enabled: int
     deleting: int
     room: Needs | None
+    capacity: Capacity | None = None
+    unmanaged_cpu_milli: int = 0
 
 
 class QueueValue(NamedTuple):
@@ -44,9 +47,18 @@ class QueueValue(NamedTuple):
     environments: tuple[int, ...]
 
 
+class EnvironmentBody(msgspec.Struct):
+    """What of a compute environment's body the engine is told."""
+
+    room: Needs | None = None
+    capacity: Capacity | None = None
+    unmanagedvCpus: int | None = None
+
+
 ENVIRONMENT, QUEUE = "environment", "queue"
 
 _environment_decoder = msgspec.json.Decoder(EnvironmentValue)
+environment_body = msgspec.json.Decoder(EnvironmentBody).decode
 _queue_decoder = msgspec.json.Decoder(QueueValue)
 _upstreams_decoder = msgspec.json.Decoder(tuple[StoredUpstream, ...])
 _retry_decoder = msgspec.json.Decoder(RetryPolicy)
@@ -90,11 +102,26 @@ def unpack_upstreams(text: str | None) -> tuple[StoredUpstream, ...]:
     return () if text is None else _upstreams_decoder.decode(text)
 
 
+def unpack_instance(row: tuple) -> HeldInstance:
+    """A row of ``instances`` that exists."""
+    number, name, environment, kind, cpu_milli, memory_mib, gpus, *rest = row
+    return HeldInstance(number, name, environment, kind, Needs(cpu_milli, memory_mib, gpus), *rest)
+
+
 def unpack_change(seq: int, subject: int, kind: str, value: str) -> EnvironmentChanged | QueueChanged:
     """A row of ``changes`` as the engine is told it."""
     if kind == QUEUE:
         priority, enabled, deleting, environments = _queue_decoder.decode(value)
         return QueueChanged(seq, subject, priority, bool(enabled), environments, bool(deleting))
-    provider, uuid, enabled, deleting, room = _environment_decoder.decode(value)
-    instance = ids.machine_instance_id(uuid)
-    return EnvironmentChanged(seq, subject, provider, instance, bool(enabled), room, bool(deleting))
+    told = _environment_decoder.decode(value)
+    return EnvironmentChanged(
+        seq=seq,
+        environment=subject,
+        provider=told.provider,
+        instance=ids.machine_instance_id(told.uuid),
+        enabled=bool(told.enabled),
+        room=told.room,
+        deleting=bool(told.deleting),
+        capacity=told.capacity,
+        unmanaged_cpu_milli=told.unmanaged_cpu_milli,
+    )

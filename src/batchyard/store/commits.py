@@ -14,6 +14,7 @@ from typing import Any
 
 from batchyard.errors import Unavailable
 from batchyard.model import ids
+from batchyard.model.environments import Timing
 from batchyard.model.events import (
     Event,
     HeldJob,
@@ -24,6 +25,7 @@ from batchyard.model.events import (
 from batchyard.model.facts import Fact
 from batchyard.model.jobs import N_TO_N, AttemptSpec, OpenAttempt
 from batchyard.model.needs import Needs
+from batchyard.model.shares import HeldShare
 from batchyard.ports import Snapshot
 from batchyard.store import columns
 from batchyard.store.apply import apply
@@ -38,6 +40,8 @@ _SUBMISSIONS = queries("submissions")
 _WISHES = queries("wishes")
 _STATES = queries("states")
 _FACTS = queries("facts")
+_INSTANCES = queries("instances")
+_SHARES = queries("shares")
 _VIEWS = queries("views")
 
 log = logging.getLogger(__name__)
@@ -206,7 +210,17 @@ class SqliteCommits:
         self._awaited = Awaited()
         jobs = self._held_jobs()
         self._retirement = Retirement(state, self._requests, self._awaited, self._keep, self._forget_log, self._may_go)
-        return Snapshot(applied_seq, last_ms, providers, self._configuration(applied_seq), jobs)
+        return Snapshot(
+            applied_seq=applied_seq,
+            last_ms=last_ms,
+            providers=providers,
+            timing=next((Timing(*row) for row in state.execute(_INSTANCES.timing)), Timing()),
+            configuration=self._configuration(applied_seq),
+            launched=state.execute(_INSTANCES.latest).fetchone()[0],
+            instances=[columns.unpack_instance(row) for row in state.execute(_INSTANCES.there)],
+            shares=[HeldShare(q, share, int(usage), at) for q, share, usage, at in state.execute(_SHARES.all)],
+            jobs=jobs,
+        )
 
     def _configuration(self, applied_seq: int) -> list[Event]:
         """Environments and queues as they were decided with, by creation, less those that are gone."""
@@ -243,7 +257,7 @@ class SqliteCommits:
         row = self._state.execute(_STATES.opened, (job, index, number)).fetchone()
         if row is None:
             raise StoreError(f"Attempt {number} of job {job} (index {index}) was never opened: commit it first.")
-        opened_ms, environment = row
+        opened_ms, environment, instance = row
         uuid, of_job = self._job_spec(job)
         return of_job._replace(
             attempt=ids.attempt_id(uuid, index, number),
@@ -252,6 +266,7 @@ class SqliteCommits:
             number=number,
             environment_name=self._environment_name(environment),
             opened_ms=opened_ms,
+            fargate=not instance,
         )
 
     def _read_environment_name(self, environment: int) -> str:

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from batchyard.errors import ClientError
 from batchyard.model.jobs import Deletion, EnvironmentChange, NewEnvironment, NewQueue, QueueChange
-from batchyard.model.needs import Needs
 from batchyard.store import columns
 from batchyard.store.columns import ENVIRONMENT, QUEUE, EnvironmentValue, QueueValue
 from batchyard.store.queries import queries
@@ -67,7 +66,7 @@ class Configuration:
         body = new.body.decode()
         row = (seq, new.region, new.name, new.uuid, new.kind, new.provider, int(new.enabled), body, new.created_ms)
         db.execute(_ENVIRONMENTS.insert, row)
-        value = EnvironmentValue(new.provider, new.uuid, int(new.enabled), 0, _room(body))
+        value = _environment_value(new.provider, new.uuid, int(new.enabled), 0, body)
         _record(db, seq, seq, ENVIRONMENT, value, new.created_ms, new.idempotency)
         return seq
 
@@ -82,7 +81,7 @@ class Configuration:
         body = _merged(row.body, change)
         seq = self._number(change.at_ms)
         db.execute(_ENVIRONMENTS.update, (seq, enabled, body, row.id))
-        value = EnvironmentValue(row.provider, row.uuid, enabled, 0, _room(body))
+        value = _environment_value(row.provider, row.uuid, enabled, 0, body)
         _record(db, seq, row.id, ENVIRONMENT, value, change.at_ms, change.idempotency)
         return True
 
@@ -102,7 +101,7 @@ class Configuration:
             raise ClientError("Cannot delete, found existing JobQueue relationship")
         seq = self._number(deletion.at_ms)
         db.execute(_ENVIRONMENTS.delete, (seq, deletion.at_ms, row.id))
-        value = EnvironmentValue(row.provider, row.uuid, 0, 1, _room(row.body))
+        value = _environment_value(row.provider, row.uuid, 0, 1, row.body)
         _record(db, seq, row.id, ENVIRONMENT, value, deletion.at_ms, deletion.idempotency)
         return True
 
@@ -210,6 +209,8 @@ def _merged(body: str, change: EnvironmentChange | QueueChange) -> str:
     return columns.encode(columns.decode(body) | dict(change.members)) if change.members else body
 
 
-def _room(body: str) -> Needs | None:
-    room = columns.decode(body).get("room")
-    return None if room is None else Needs(*room)
+def _environment_value(provider: str, uuid: str, enabled: int, deleting: int, body: str) -> EnvironmentValue:
+    """What the engine is told, as far as it stands in the body."""
+    told = columns.environment_body(body)
+    cpu_milli = 0 if told.capacity is not None else (told.unmanagedvCpus or 0) * 1000
+    return EnvironmentValue(provider, uuid, enabled, deleting, told.room, told.capacity, cpu_milli)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from batchyard.model import ids
+from batchyard.model.environments import HeldInstance
 from batchyard.model.states import DELETED, DELETING, FAILED, NAMES, SUBMITTED, SUCCEEDED, VALID
 from batchyard.ports import (
     AttemptRow,
@@ -34,6 +35,7 @@ _ENVIRONMENTS = queries("environments")
 _QUEUES = queries("queues")
 _DEFINITIONS = queries("definitions")
 _SUBMISSIONS = queries("submissions")
+_INSTANCES = queries("instances")
 _STATES = queries("states")
 _TAGS = queries("tags")
 
@@ -96,6 +98,11 @@ class SqliteReader:
 
     def environments(self, region: str, after: int, limit: int) -> list[EnvironmentRow]:
         return [_environment(row) for row in self._page(_ENVIRONMENTS.page, region, after, limit)]
+
+    def instances(self, environment: int) -> list[HeldInstance]:
+        with self._turn:
+            rows = self._files.state.execute(_INSTANCES.of_environment, (environment,)).fetchall()
+        return [columns.unpack_instance(row) for row in rows]
 
     def queue(self, region: str, name: str) -> QueueRow | None:
         row = self._by_name(_QUEUES.by_name, _QUEUES.leaving_by_name, region, name)

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _RETIRING = queries("retiring")
 _REMOVALS = queries("removals")
+_INSTANCES = queries("instances")
 _TAGS = queries("tags")
 
 DAY_MS = 86_400_000
@@ -150,6 +151,7 @@ class Retirement:
         self._withdraw({seq: size for seq, (size, _) in sizes.items() if seq not in gone})
         more = self._propose(now_ms, sizes, OUTSTANDING - len(sizes)) or more
         self._state.execute(_RETIRING.checked)
+        self._state.execute(_INSTANCES.forget, (now_ms - self._keep.keep_ms, EXAMINED))
         return more
 
     def _gone(self, outstanding: Iterable[int]) -> set[int]:

@@ -24,6 +24,7 @@ from batchyard.wire.shapes import (
     UpdateComputeEnvironmentResponse,
 )
 
+SERVICE_LINKED_ROLE = "aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
 _OPERATION = "DescribeComputeEnvironments"
 _STATUS_REASONS = {
     VALID: "ComputeEnvironment Healthy",
@@ -34,7 +35,7 @@ _STATUS_REASONS = {
 async def create_compute_environment(
     context: Context, call: Call, request: CreateComputeEnvironmentRequest
 ) -> CreateComputeEnvironmentResponse:
-    new = environments.admit(request, call.region, context.mint(), call.now_ms)
+    new = environments.admit(request, call.region, context.mint(), call.now_ms, context.machines)
     await context.intake.create_environment(new._replace(idempotency=call.idempotency))
     return CreateComputeEnvironmentResponse(
         computeEnvironmentName=new.name, computeEnvironmentArn=call.arns.environment(new.name)
@@ -119,8 +120,8 @@ def _detail(context: Context, arns: Arns, row: EnvironmentRow) -> ComputeEnviron
         state="ENABLED" if row.enabled else "DISABLED",
         status=row.status,
         statusReason=_STATUS_REASONS[row.status],
-        computeResources=_described_resources(row.body.get("computeResources"), context.vcpus),
-        serviceRole=arns.role(row.body["serviceRole"]),
+        computeResources=_described_resources(context, row),
+        serviceRole=arns.role(row.body.get("serviceRole") or SERVICE_LINKED_ROLE),
         containerOrchestrationType="ECS",
         uuid=row.uuid,
     )
@@ -130,8 +131,14 @@ def _detail(context: Context, arns: Arns, row: EnvironmentRow) -> ComputeEnviron
     return detail
 
 
-def _described_resources(given: dict[str, Any] | None, vcpus: int) -> dict[str, Any]:
-    """What was given, as it was given; else the machine as one container instance."""
+def _described_resources(context: Context, row: EnvironmentRow) -> dict[str, Any]:
+    """What was given, as it was given, with the vCPUs there are now; else the machine as one container instance."""
+    given = row.body.get("computeResources")
+    if row.kind == "MANAGED" and given["type"] in ("EC2", "SPOT"):
+        held = sum(instance.room.cpu_milli for instance in context.reader.instances(row.id)) // 1000
+        defaults = {"allocationStrategy": "BEST_FIT", "instanceTypes": ["default_x86_64"], "tags": {}}
+        return defaults | given | {"desiredvCpus": held}
     if given:
         return given
-    return {"type": "EC2", "minvCpus": 0, "maxvCpus": vcpus, "instanceTypes": [], "subnets": [], "securityGroupIds": []}
+    bounds = {"minvCpus": 0, "maxvCpus": context.vcpus}
+    return {"type": "EC2", **bounds, "instanceTypes": [], "subnets": [], "securityGroupIds": []}

@@ -69,6 +69,40 @@ CREATE TABLE children (
   PRIMARY KEY (job, idx)
 ) STRICT, WITHOUT ROWID;
 
+-- How long instances take to be ready and stay when idle, as decisions used it: one row once it was told.
+CREATE TABLE timing (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  boot_ms INTEGER NOT NULL,
+  linger_ms INTEGER NOT NULL
+) STRICT;
+
+-- Instances of managed environments, numbered in order of launch. They exist until ended_ms is set.
+CREATE TABLE instances (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL,                      -- i-...
+  environment INTEGER NOT NULL,
+  type TEXT NOT NULL,                    -- of the catalogue, or local.fit
+  cpu_milli INTEGER NOT NULL,            -- taken of the provider, like memory and GPUs
+  memory_mib INTEGER NOT NULL,
+  gpus INTEGER NOT NULL,
+  usable_mib INTEGER NOT NULL,           -- by jobs
+  launched_ms INTEGER NOT NULL,
+  ready_ms INTEGER NOT NULL,
+  idle_since_ms INTEGER NOT NULL,        -- counts while no attempt is open there
+  ended_ms INTEGER,
+  reason TEXT                            -- why it went
+) STRICT;
+CREATE INDEX instances_there ON instances (environment) WHERE ended_ms IS NULL;
+
+-- What shares of queues with a fair-share policy have used (scheduler/fairshare.py).
+CREATE TABLE shares (
+  queue INTEGER NOT NULL,
+  share TEXT NOT NULL,
+  usage TEXT NOT NULL,                   -- thousandths of a vCPU times ms, decayed; may pass 64 bits
+  charged_ms INTEGER NOT NULL,           -- up to when
+  PRIMARY KEY (queue, share)
+) STRICT, WITHOUT ROWID;
+
 -- Attempts; idx is -1 for a single job. Open while stopped_ms is NULL.
 CREATE TABLE attempts (
   job INTEGER NOT NULL,

@@ -48,7 +48,7 @@ SELECT status FROM children WHERE job = ? AND idx = ?;
 
 -- name: opened
 -- When and where an attempt was opened.
-SELECT opened_ms, environment FROM attempts WHERE job = ? AND idx = ? AND number = ?;
+SELECT opened_ms, environment, instance FROM attempts WHERE job = ? AND idx = ? AND number = ?;
 
 -- name: job
 -- What became of a job, and how its latest attempt ended.

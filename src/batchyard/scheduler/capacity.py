@@ -1,0 +1,308 @@
+"""How much compute there is: instances are launched for who waits at the head of a line, and go when they are idle.
+
+An instance takes room of its provider when it is launched and gives it back when it goes; jobs share what it has.
+Idle instances above their environment's minimum go after a while, or at once when somebody on the same provider needs
+the room. Time enters by ``State.now_ms`` alone; ``due_ms`` is when something happens next by itself.
+Source: reference "Allocation strategies and scaling".
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+
+from batchyard.model.environments import HeldInstance, InstanceType
+from batchyard.model.facts import InstanceEnded, InstanceIdled, InstanceLaunched
+from batchyard.model.ids import instance_id
+from batchyard.model.needs import NOTHING, Needs
+from batchyard.scheduler import allocation
+from batchyard.scheduler.state import Environment, Instance, Provider, State
+
+IDLE = "idle for long enough"
+LEAVING = "its environment is being deleted"
+MADE_ROOM = "idle, and its room was needed"
+
+
+class Pledges:
+    """What of booting instances is spoken for, in one settle: who waits for them must not have more launched."""
+
+    __slots__ = ("_spare",)
+
+    def __init__(self) -> None:
+        self._spare: dict[int, Needs] = {}
+
+    @property
+    def made(self) -> bool:
+        return bool(self._spare)
+
+    def pledge(self, state: State, environment: Environment, needs: Needs) -> bool:
+        """Whether a booting instance of the environment will take a job with these needs."""
+        if not environment.booting:
+            return False
+        with_gpus = bool(needs.gpus) or not _plain_would_do(state, environment, needs)
+        for number, instance in environment.booting.items():
+            spare = self._spare.get(number, instance.usable)
+            if needs.fits(spare) and (with_gpus or not instance.room.gpus):
+                self._spare[number] = spare.minus(needs)
+                return True
+        return False
+
+
+# -- room that is there ----------------------------------------------------------------------------------------------
+
+
+def ready(state: State, environment: Environment, needs: Needs) -> Instance | None:
+    """The instance to place on now. Who needs no GPU avoids those that have some, if others could be had."""
+    found = None if needs.gpus else environment.plain.find(needs)
+    if found is None and (needs.gpus or not _plain_would_do(state, environment, needs)):
+        found = environment.with_gpus.find(needs)
+    return found
+
+
+def slice_fits(environment: Environment, needs: Needs) -> bool:
+    """Whether the environment's own bound admits another slice of Fargate; an UNMANAGED one has none."""
+    capacity = environment.capacity
+    return capacity is None or environment.held_cpu_milli + needs.cpu_milli <= capacity.max_cpu_milli
+
+
+def make_room(state: State, environment: Environment, needs: Needs) -> bool:
+    """Whether `needs` fit into the environment's provider itself, idle instances having made room if they had to."""
+    provider = state.providers.get(environment.provider)
+    if provider is None or not needs.fits(provider.room):
+        return False
+    free, going = provider.room.minus(provider.used), 0
+    idle = [] if needs.fits(free) else _may_go(state, environment.provider)
+    while not needs.fits(free):
+        if going == len(idle):
+            return False
+        free = free.plus(idle[going].room)
+        going += 1
+    for instance in idle[:going]:
+        _end(state, instance, MADE_ROOM)
+    return True
+
+
+def _plain_would_do(state: State, environment: Environment, needs: Needs) -> bool:
+    """Whether some type without GPUs holds these needs: then it comes first of all."""
+    provider = state.providers.get(environment.provider)
+    best_first = () if provider is None else _best_first(environment, provider, needs)
+    return bool(best_first) and not best_first[0].room.gpus
+
+
+# -- launching -------------------------------------------------------------------------------------------------------
+
+
+def grow(state: State, environment: Environment, needs: Needs) -> bool:
+    """Launch an instance that will hold `needs`, idle ones making room if they must; whether one was launched."""
+    provider = state.providers.get(environment.provider)
+    if provider is None:
+        return False
+    free, held = provider.room.minus(provider.used), environment.held_cpu_milli
+    chosen = _choose(environment, provider, needs, held, free)
+    going: list[Instance] = []
+    for instance in _may_go(state, environment.provider) if chosen is None else ():
+        going.append(instance)
+        free = free.plus(instance.room)
+        if instance.environment == environment.number:
+            held -= instance.room.cpu_milli
+        chosen = _choose(environment, provider, needs, held, free)
+        if chosen is not None:
+            break
+    if chosen is None:
+        return False
+    for instance in going:
+        _end(state, instance, MADE_ROOM)
+    _launch(state, environment, provider, chosen)
+    return True
+
+
+def keep_floors(state: State) -> None:
+    """Every environment of instances holds its minimum, enabled or not, as far as there is room."""
+    for environment in state.environments.values():
+        if environment.held_cpu_milli < environment.floor_cpu_milli:
+            fill(state, environment, environment.floor_cpu_milli)
+
+
+def fill(state: State, environment: Environment, cpu_milli: int) -> None:
+    """Launch until the environment holds so many vCPUs, as far as there is room without anybody making any."""
+    provider = state.providers.get(environment.provider)
+    while provider is not None and environment.held_cpu_milli < cpu_milli:
+        free = provider.room.minus(provider.used)
+        chosen = _choose(environment, provider, NOTHING, environment.held_cpu_milli, free)
+        if chosen is None:
+            return
+        _launch(state, environment, provider, chosen)
+
+
+def _choose(
+    environment: Environment, provider: Provider, needs: Needs, held_cpu_milli: int, free: Needs
+) -> InstanceType | None:
+    assert environment.capacity is not None
+    best_first = _best_first(environment, provider, needs)
+    return allocation.choose(environment.capacity, best_first, needs, held_cpu_milli, free)
+
+
+def _best_first(environment: Environment, provider: Provider, needs: Needs) -> tuple[InstanceType, ...]:
+    key = (needs, provider.room)
+    found = environment.ranked.get(key)
+    if found is None:
+        assert environment.capacity is not None
+        found = environment.ranked[key] = allocation.ranked(environment.capacity, needs, provider.room)
+    return found
+
+
+def _launch(state: State, environment: Environment, provider: Provider, chosen: InstanceType) -> None:
+    ready_ms = state.now_ms + state.timing.boot_ms
+    held = HeldInstance(
+        number=state.launched + 1,
+        id=instance_id(environment.instance, state.launched + 1),
+        environment=environment.number,
+        type=chosen.name,
+        room=chosen.room,
+        usable_mib=chosen.usable_mib,
+        launched_ms=state.now_ms,
+        ready_ms=ready_ms,
+        idle_since_ms=ready_ms,
+    )
+    hold(state, held)
+    state.facts.append(InstanceLaunched(*held))
+
+
+def hold(state: State, held: HeldInstance) -> None:
+    """The instance exists, with nothing on it: just launched, or as its row tells it."""
+    environment = state.environments[held.environment]
+    provider = state.providers[environment.provider]
+    provider.used = provider.used.plus(held.room)
+    instance = Instance(held)
+    environment.instances[held.number] = state.instances[held.number] = instance
+    environment.by_id[held.id] = instance
+    environment.held_cpu_milli += held.room.cpu_milli
+    state.launched = max(state.launched, held.number)
+    if held.ready_ms > state.now_ms:
+        environment.booting[held.number] = instance
+        heappush(state.timers, (held.ready_ms, held.number))
+    else:
+        _opens(environment, instance)
+    _watch(state, environment, instance)
+    state.unsettled = True
+
+
+def _opens(environment: Environment, instance: Instance) -> None:
+    environment.booting.pop(instance.number, None)
+    environment.shelf_of(instance).add(instance)
+    environment.idle[instance.number] = instance
+
+
+# -- time ------------------------------------------------------------------------------------------------------------
+
+
+def wake(state: State) -> list[int]:
+    """Open the instances that are ready; the numbers of those that may have been idle for long enough."""
+    waited = []
+    while state.timers and state.timers[0][0] <= state.now_ms:
+        _, number = heappop(state.timers)
+        instance = state.instances.get(number)
+        if instance is None:
+            continue
+        environment = state.environments[instance.environment]
+        if number in environment.booting:
+            _opens(environment, instance)
+            state.unsettled = True
+        waited.append(number)
+    return waited
+
+
+def expire(state: State, waited: list[int]) -> None:
+    """End what has been idle for long enough, of these and of those that a minimum kept, down to that minimum."""
+    kept = [number for environment in state.environments.values() for number in environment.kept]
+    for number in sorted({*waited, *kept}):
+        instance = state.instances.get(number)
+        if instance is None or instance.jobs:
+            continue
+        environment = state.environments[instance.environment]
+        if number in environment.booting or _lingers_until(state, environment, instance) > state.now_ms:
+            continue
+        if environment.held_cpu_milli - instance.room.cpu_milli >= environment.floor_cpu_milli:
+            _end(state, instance, IDLE)
+        else:
+            environment.kept.add(number)
+
+
+def note_idle(state: State) -> None:
+    """Record which of the instances that lost their last job in this turn stand idle now."""
+    for number in sorted(state.touched):
+        instance = state.instances.get(number)
+        if instance is not None and not instance.jobs:
+            state.facts.append(InstanceIdled(number, instance.idle_since_ms))
+            _watch(state, state.environments[instance.environment], instance)
+    state.touched.clear()
+
+
+def due_ms(state: State) -> int | None:
+    """When something happens by itself next, if nothing happens before."""
+    while state.timers:
+        at_ms, number = state.timers[0]
+        instance = state.instances.get(number)
+        if instance is not None and not instance.jobs:
+            environment = state.environments[instance.environment]
+            if number in environment.booting or at_ms == _lingers_until(state, environment, instance):
+                return at_ms
+        heappop(state.timers)
+    return None
+
+
+def watch_all(state: State) -> None:
+    """What idle instances wait for has changed."""
+    for instance in state.instances.values():
+        if not instance.jobs:
+            _watch(state, state.environments[instance.environment], instance)
+
+
+def _watch(state: State, environment: Environment, instance: Instance) -> None:
+    heappush(state.timers, (_lingers_until(state, environment, instance), instance.number))
+
+
+def _lingers_until(state: State, environment: Environment, instance: Instance) -> int:
+    assert environment.capacity is not None
+    own = environment.capacity.linger_ms
+    return instance.idle_since_ms + (state.timing.linger_ms if own is None else own)
+
+
+# -- going -----------------------------------------------------------------------------------------------------------
+
+
+def vacate(state: State, environment: Environment) -> None:
+    """The environment goes: so does every instance on which nothing runs."""
+    for instance in sorted(environment.instances.values(), key=_idle_order):
+        if not instance.jobs:
+            _end(state, instance, LEAVING)
+
+
+def _may_go(state: State, provider: str) -> list[Instance]:
+    """Idle instances on the provider that may go, longest idle first; the minimum of every environment stays."""
+    found: list[Instance] = []
+    for environment in state.environments.values():
+        if environment.provider == provider and environment.idle:
+            over = environment.held_cpu_milli - environment.floor_cpu_milli
+            for each in sorted(environment.idle.values(), key=_idle_order):
+                if each.room.cpu_milli <= over:
+                    over -= each.room.cpu_milli
+                    found.append(each)
+    return sorted(found, key=_idle_order)
+
+
+def _idle_order(instance: Instance) -> tuple[int, int]:
+    return instance.idle_since_ms, instance.number
+
+
+def _end(state: State, instance: Instance, reason: str) -> None:
+    environment = state.environments[instance.environment]
+    provider = state.providers[environment.provider]
+    provider.used = provider.used.minus(instance.room)
+    environment.shelf_of(instance).discard(instance)
+    environment.held_cpu_milli -= instance.room.cpu_milli
+    for index in (environment.instances, environment.idle, environment.booting, state.instances):
+        index.pop(instance.number, None)
+    environment.by_id.pop(instance.id)
+    environment.kept.discard(instance.number)
+    state.unsettled = True
+    state.facts.append(InstanceEnded(instance.number, state.now_ms, reason))

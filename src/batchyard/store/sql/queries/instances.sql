@@ -1,0 +1,45 @@
+-- state.db: instances of managed environments.
+
+-- name: record_timing
+-- How long instances take and stay, as decisions used it.
+INSERT INTO timing (one, boot_ms, linger_ms) VALUES (1, ?1, ?2)
+ON CONFLICT (one) DO UPDATE SET boot_ms = ?1, linger_ms = ?2;
+
+-- name: timing
+-- The same, to go on with.
+SELECT boot_ms, linger_ms FROM timing;
+
+-- name: launch
+-- An instance exists.
+INSERT INTO instances (number, id, environment, type, cpu_milli, memory_mib, gpus, usable_mib, launched_ms, ready_ms,
+                       idle_since_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: idle
+-- The last job on it is over.
+UPDATE instances SET idle_since_ms = ? WHERE number = ? AND ended_ms IS NULL;
+
+-- name: ended
+-- It is gone.
+UPDATE instances SET ended_ms = ?, reason = ? WHERE number = ? AND ended_ms IS NULL;
+
+-- name: there
+-- All that exist, in order of launch.
+SELECT number, id, environment, type, cpu_milli, memory_mib, gpus, usable_mib, launched_ms, ready_ms, idle_since_ms
+FROM instances WHERE ended_ms IS NULL ORDER BY number;
+
+-- name: of_environment
+-- Those of one environment.
+SELECT number, id, environment, type, cpu_milli, memory_mib, gpus, usable_mib, launched_ms, ready_ms, idle_since_ms
+FROM instances WHERE environment = ? AND ended_ms IS NULL ORDER BY number;
+
+-- name: latest
+-- The highest number that was given out.
+SELECT coalesce(max(number), 0) FROM instances;
+
+-- name: forget
+-- Some that are gone for longer than finished jobs are kept; the latest stays, for its number.
+DELETE FROM instances WHERE number IN (
+  SELECT number FROM instances WHERE ended_ms < ?1 AND number < (SELECT max(number) FROM instances)
+  ORDER BY number LIMIT ?2
+);

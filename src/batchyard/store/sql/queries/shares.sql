@@ -1,0 +1,18 @@
+-- state.db: shares of queues with a fair-share policy.
+
+-- name: record
+-- What a share has used.
+INSERT INTO shares (queue, share, usage, charged_ms) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (queue, share) DO UPDATE SET usage = ?3, charged_ms = ?4;
+
+-- name: all
+-- All that are active, or were while their queue had something to do.
+SELECT queue, share, usage, charged_ms FROM shares ORDER BY queue, share;
+
+-- name: forget
+-- It is active no more.
+DELETE FROM shares WHERE queue = ? AND share = ?;
+
+-- name: leave
+-- A queue is gone, and its shares with it.
+DELETE FROM shares WHERE queue = ?;
