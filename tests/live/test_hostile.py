@@ -212,7 +212,7 @@ PATHS = [
     "/", "//", "/v1", "/v1/", "/v1/nothing", "/v1/SubmitJob", "/v1/submitjob/", "/v1//submitjob", "/v2/submitjob",
     "/v1%2Fsubmitjob", "/v1/submit%6Aob", "/v1/../v1/submitjob", "/v1/submitjob/..", "/../../../../etc/passwd",
     "/v1/%2e%2e/submitjob", "/v1/submitjob%00", "/%00", "/v1/submitjob;a=b", "/x", "/x/", "/x/jobs", "/x/jobs/",
-    "/x/jobs/../health", "/x/health/", "/metrics", "/v1/%", "/v1/%zz", "/" + "a" * 60_000, "/v1/" + "../" * 10_000,
+    "/x/jobs/../health", "/x/health/", "/metrics/", "/v1/%", "/v1/%zz", "/" + "a" * 60_000, "/v1/" + "../" * 10_000,
     "*",
 ]  # fmt: skip
 
