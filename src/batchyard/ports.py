@@ -474,6 +474,15 @@ class LogEvent(NamedTuple):
     end: int  # of the byte after its line end
 
 
+class LogState(NamedTuple):
+    """How much there is of an attempt's log. Of a running attempt the last bytes may have no time yet."""
+
+    size: int
+    timed: int  # bytes whose lines' times are final
+    first_ms: int | None  # of the first and of the last of those; None: there are none
+    last_ms: int | None
+
+
 class LogStore(Protocol):
     """Reads attempt logs; lines are events."""
 
@@ -489,6 +498,13 @@ class LogStore(Protocol):
 
     def size(self, attempt: str, opened_ms: int) -> int | None:
         """Bytes written so far; None if there is no log."""
+
+    def state(self, attempt: str, opened_ms: int) -> LogState | None:
+        """None if there is no log."""
+
+    def offset_at(self, attempt: str, opened_ms: int, at_ms: int) -> int:
+        """A line's beginning (of a line longer than a MiB, some place in it) before which no event has the time
+        `at_ms` or a later one; reading on from there, the first events may be older."""
 
     def remove(self, attempt: str, opened_ms: int) -> None:
         """The job is known no more: its log goes. Nothing happens if there is none."""

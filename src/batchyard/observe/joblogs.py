@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,10 +15,12 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from batchyard.ports import LogEvent
+from batchyard.observe.logindex import Index, Sample
+from batchyard.ports import LogEvent, LogState
 
 log = logging.getLogger(__name__)
 
+LOOK_BACK = 1 << 20  # bytes before a place in which the beginning of its line is looked for
 EVENT_MAX = 256 * 1024  # bytes of one event; a longer line is told in pieces (CloudWatch's bound)
 
 
@@ -39,6 +40,24 @@ class FileLogs:
             return self.path(attempt, opened_ms).stat().st_size
         except FileNotFoundError:
             return None
+
+    def state(self, attempt: str, opened_ms: int) -> LogState | None:
+        size = self.size(attempt, opened_ms)
+        if size is None:
+            return None
+        with self._index(attempt, opened_ms) as index:
+            last = index.last()
+            if last is None or not last.size:
+                return LogState(size, 0, None, None)
+            first = index.first_with_output()
+            return LogState(size, last.size, first.at_ms if first else last.at_ms, last.at_ms)
+
+    def offset_at(self, attempt: str, opened_ms: int, at_ms: int) -> int:
+        with self._index(attempt, opened_ms) as index:
+            offset = index.before(at_ms)
+        with self._open(attempt, opened_ms) as file:
+            begin = max(0, offset - LOOK_BACK)
+            return begin + file.read(begin, offset - begin).rfind(b"\n") + 1 if offset else 0
 
     def remove(self, attempt: str, opened_ms: int) -> None:
         # Days' directories stay: slots keep some open, and there is one a day.
@@ -78,41 +97,36 @@ class FileLogs:
 
     @contextmanager
     def _open(self, attempt: str, opened_ms: int) -> Iterator[_Log]:
+        descriptor = _open(self.path(attempt, opened_ms))
         try:
-            descriptor = os.open(self.path(attempt, opened_ms), os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            yield _Log(-1, 0)
-            return
-        try:
-            yield _Log(descriptor, os.fstat(descriptor).st_size)
+            yield _Log(descriptor, os.fstat(descriptor).st_size if descriptor >= 0 else 0)
         finally:
-            os.close(descriptor)
+            if descriptor >= 0:
+                os.close(descriptor)
 
     def _events(self, attempt: str, opened_ms: int, pieces: list[_Piece]) -> list[LogEvent]:
         """The pieces with the time of the first sample that covers their end; at the last, of the last sample."""
         if not pieces:
             return []
-        offsets, times = self._samples(attempt, opened_ms)
         events = []
-        for content, offset, end in pieces:
-            sample = min(bisect_left(offsets, end), len(times) - 1)
-            text = content.decode("utf-8", "replace").removesuffix("\r")
-            events.append(LogEvent(times[sample] if times else opened_ms, text, offset, end))
+        with self._index(attempt, opened_ms) as index:
+            samples = index.covering(pieces[0].end)
+            sample = next(samples, None) or index.last() or Sample(opened_ms, 0)
+            for content, offset, end in pieces:
+                while sample.size < end and (later := next(samples, None)) is not None:
+                    sample = later
+                text = content.decode("utf-8", "replace").removesuffix("\r")
+                events.append(LogEvent(sample.at_ms, text, offset, end))
         return events
 
-    def _samples(self, attempt: str, opened_ms: int) -> tuple[list[int], list[int]]:
-        """Offsets and times of the index, in order; empty if there is none yet."""
+    @contextmanager
+    def _index(self, attempt: str, opened_ms: int) -> Iterator[Index]:
+        descriptor = _open(self.path(attempt, opened_ms).with_suffix(".idx"))
         try:
-            lines = self.path(attempt, opened_ms).with_suffix(".idx").read_bytes().splitlines()
-        except FileNotFoundError:
-            return [], []
-        offsets, times = [], []
-        for line in lines:
-            parts = line.split()
-            if len(parts) >= 2 and all(part.isdigit() for part in parts[:2]):
-                times.append(int(parts[0]))
-                offsets.append(int(parts[1]))
-        return offsets, times
+            yield Index(descriptor)
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
 
 
 class _Log(NamedTuple):
@@ -131,6 +145,14 @@ class _Piece(NamedTuple):
     content: bytes
     offset: int
     end: int
+
+
+def _open(path: Path) -> int:
+    """A descriptor to read from; -1 if there is no such file."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return -1
 
 
 def _before_last(chunk: bytes, limit: int) -> int:
