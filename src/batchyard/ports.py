@@ -1,8 +1,7 @@
 """The sockets in the wall: what rooms may ask of each other without importing each other.
 
-The store has four faces. ``Intake`` and ``Reader`` serve the api process, ``Commits`` the engine process, ``Journal``
-the observe process with its ``Cursors``; each database file has exactly one writing process (``Intake`` writes
-requests.db, ``Commits`` state.db, ``Cursors`` observe.db).
+Of the store's faces ``Intake`` (the one writer of requests.db) and ``Reader`` serve the api process, ``Commits``
+(state.db) the engine process, ``Journal`` and ``Cursors`` (observe.db) the observe process.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from batchyard.model.jobs import (
 from batchyard.model.needs import Needs
 from batchyard.model.shares import HeldShare
 from batchyard.model.states import VALID
+from batchyard.model.streams import GoingOn, GroupRow, LogEvent, LogState, StreamPage, StreamPosition, StreamRow
 
 
 class Clock(Protocol):
@@ -189,15 +189,6 @@ class JobPage(NamedTuple):
     rest: int | None  # the number below which to go on; None: there is no more
 
 
-class StreamRow(NamedTuple):
-    """Where the log of an attempt is, for the log group's reader."""
-
-    attempt: str  # attempt id
-    opened_ms: int  # names the day's directory
-    definition_name: str
-    closed: bool
-
-
 class Reader(Protocol):
     """Reads both files, state first; a job absent from state is SUBMITTED. Blocking, each call well under 1 ms
     per row. Never writes."""
@@ -252,8 +243,23 @@ class Reader(Protocol):
     def list_children(self, seq: int, status: int, after: int, limit: int) -> list[JobRow]:
         """Summaries of the array's children in `status`, by index, with index above `after`."""
 
-    def stream(self, task_id: str) -> StreamRow | None:
-        """The attempt whose task id this is."""
+    def log_group(self, region: str, name: str) -> int | None:
+        """The number of the group; None if nothing has been logged there."""
+
+    def log_groups(self, region: str, after: str, limit: int, prefix: str = "", part: str = "") -> list[GroupRow]:
+        """Groups by name, from the one that follows `after` on, that begin with `prefix` and hold `part`."""
+
+    def stream(self, group: int, name: str) -> StreamRow | None: ...
+
+    def streams_by_name(self, group: int, prefix: str, after: str, descending: bool, limit: int) -> list[StreamRow]:
+        """Streams whose names begin with `prefix`, from the one that follows `after` on."""
+
+    def streams_by_end(self, group: int, descending: bool, after: StreamPosition | None, limit: int) -> StreamPage:
+        """By the time of their ends; those that go on are the last. A page may be short though there is more."""
+
+    def streams_going_on(self, group: int, prefix: str, at_ms: int, until_ms: int) -> GoingOn:
+        """Streams whose names begin with `prefix` that may have events from `at_ms` on, and were opened before
+        `until_ms`: all that may have one at `at_ms`, and some that were opened later."""
 
 
 # -- looking after what is stored -------------------------------------------------------------------------------
@@ -465,22 +471,6 @@ class Executor(Protocol):
 
 
 # -- logs ------------------------------------------------------------------------------------------------------
-
-
-class LogEvent(NamedTuple):
-    timestamp_ms: int
-    message: str
-    offset: int  # of the line's first byte in the attempt's log
-    end: int  # of the byte after its line end
-
-
-class LogState(NamedTuple):
-    """How much there is of an attempt's log. Of a running attempt the last bytes may have no time yet."""
-
-    size: int
-    timed: int  # bytes whose lines' times are final
-    first_ms: int | None  # of the first and of the last of those; None: there are none
-    last_ms: int | None
 
 
 class LogStore(Protocol):

@@ -32,7 +32,7 @@ def register(container: dict[str, Any] | object = None, **members: Any):
 
 
 def compiled(container: dict[str, Any] | None = None, **members: Any) -> CompiledDefinition:
-    return compile_definition(msgspec.json.decode(register(container, **members).body))
+    return compile_definition(msgspec.json.decode(register(container, **members).body), "us-east-1")
 
 
 def submit(definition: CompiledDefinition | None = None, *, at: dict[str, Any] | None = None, **members: Any) -> NewJob:

@@ -99,6 +99,14 @@ REFUSED_CONTAINERS = [
     ),
     ({"mountPoints": [{"containerPath": "/a", "sourceVolume": "w"}]} | volume(), "no volume is named 'w'"),
     (
+        {"logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "my group"}}},
+        "logConfiguration.options awslogs-group 'my group' cannot be the name of a log group.",
+    ),
+    (
+        {"logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-stream-prefix": "a:b"}}},
+        "logConfiguration.options awslogs-stream-prefix 'a:b' cannot begin the name of a log stream.",
+    ),
+    (
         {"logConfiguration": {"logDriver": "awslogs", "options": {"x": "y"}}},
         "Log driver awslogs disallows options: x",
     ),

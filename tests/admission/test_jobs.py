@@ -243,7 +243,10 @@ def test_what_asks_for_nothing_is_not_named():
     ("container", "word"),
     [
         ({"logConfiguration": {"logDriver": "syslog"}}, "syslog"),
-        ({"logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/g"}}}, "awslogs-group=/g"),
+        (
+            {"logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-region": "eu-west-1"}}},
+            "awslogs-region=eu-west-1",
+        ),
         ({"environment": [{"name": "AWS_BATCH_JOB_ID", "value": "x"}]}, "AWS_BATCH_JOB_ID is reserved"),
         ({"command": []}, "command is empty"),
         ({"resourceRequirements": [*NEEDS, {"type": "GPU", "value": "2"}]}, "2 asked, this machine lends 0"),
@@ -254,7 +257,7 @@ def test_other_notices(container, word):
 
 
 def test_plain_awslogs_and_gpus_that_are_there_need_no_notice():
-    options = {"awslogs-group": "/aws/batch/job", "awslogs-region": "us-east-1"}
+    options = {"awslogs-group": "/mine", "awslogs-stream-prefix": "p", "awslogs-region": "us-east-1"}
     container = {
         "logConfiguration": {"logDriver": "awslogs", "options": options},
         "resourceRequirements": [*NEEDS, {"type": "GPU", "value": "2"}],

@@ -19,17 +19,23 @@ from batchyard.model.jobs import (
     QueueChange,
     Wish,
 )
+from batchyard.model.logplaces import LogPlace
 from batchyard.ports import (
     AttemptRow,
     DefinitionRow,
     EnvironmentRow,
     Finding,
+    GoingOn,
+    GroupRow,
     JobFilter,
     JobPage,
     JobRow,
     LogEvent,
+    LogState,
     NameMatch,
     QueueRow,
+    StreamPage,
+    StreamPosition,
     StreamRow,
 )
 
@@ -82,7 +88,8 @@ class MemoryStore:
         self.inactive: set[int] = set()
         self.places: dict[int, str] = {}  # status of environments and queues that were to be deleted
         self.calls: set[bytes] = set()  # idempotency keys of changes
-        self.streams: dict[str, StreamRow] = {}
+        self.streams: list[tuple[LogPlace, StreamRow]] = []
+        self.window = 500
         self.tags: dict[int, dict[str, str]] = {}
 
     # -- intake ------------------------------------------------------------------------------------------------
@@ -285,8 +292,50 @@ class MemoryStore:
         rows = [self._row(seq, index) for index in range(self.new_jobs[seq - JOBS - 1].size)]
         return [row._replace(body={}) for row in rows if row.index > after and row.status == status][:limit]
 
-    def stream(self, task_id: str) -> StreamRow | None:
-        return self.streams.get(task_id)
+    def log_group(self, region: str, name: str) -> int | None:
+        return next((row.id for row in self.log_groups(region, "", 10**9) if row.name == name), None)
+
+    def log_groups(self, region: str, after: str, limit: int, prefix: str = "", part: str = "") -> list[GroupRow]:
+        known = enumerate(sorted({(place.region, place.group) for place, _ in self.streams}), 1)
+        rows = [GroupRow(number, name, 7) for number, (where, name) in known if where == region]
+        return [row for row in rows if row.name > after and row.name.startswith(prefix) and part in row.name][:limit]
+
+    def _streams(self, group: int) -> list[StreamRow]:
+        """In the order in which the test named them."""
+        return [row for place, row in self.streams if self.log_group(place.region, place.group) == group]
+
+    def stream(self, group: int, name: str) -> StreamRow | None:
+        return next((row for row in self._streams(group) if row.name == name), None)
+
+    def streams_by_name(self, group: int, prefix: str, after: str, descending: bool, limit: int) -> list[StreamRow]:
+        rows = sorted(self._streams(group), key=lambda row: row.name, reverse=descending)
+        rows = [row for row in rows if row.name.startswith(prefix)]
+        return [row for row in rows if not after or (row.name < after if descending else row.name > after)][:limit]
+
+    def streams_by_end(self, group: int, descending: bool, after, limit: int) -> StreamPage:
+        rows = sorted(self._streams(group), key=lambda row: row.stopped_ms or 10**15, reverse=descending)
+        return _page(list(enumerate(rows)), after, limit)
+
+    def streams_going_on(self, group: int, prefix: str, at_ms: int, until_ms: int) -> GoingOn:
+        rows = [
+            row
+            for row in self._streams(group)
+            if row.name.startswith(prefix)
+            and row.opened_ms < until_ms
+            and (row.stopped_ms is None or row.stopped_ms >= at_ms - 5000)
+        ]
+        rows.sort(key=lambda row: row.opened_ms)
+        count = max(self.window, sum(row.opened_ms <= at_ms for row in rows))
+        while count < len(rows) and rows[count].opened_ms <= at_ms:
+            count += 1
+        return GoingOn(rows[:count], rows[count].opened_ms if count < len(rows) else None)
+
+
+def _page(rows: list[tuple[int, StreamRow]], after, limit: int) -> StreamPage:
+    placed = [(StreamPosition(0, place, 0, 0, 0, 0, 0), row) for place, row in rows]
+    placed = [each for each in placed if after is None or each[0] > after]
+    rest = placed[limit - 1][0] if len(placed) > limit else None
+    return StreamPage([row for _, row in placed[:limit]], rest)
 
 
 class MemoryLogs:
@@ -303,6 +352,18 @@ class MemoryLogs:
             events.append(LogEvent(timestamp_ms, text, offset, end))
             offset = end
         return events
+
+    def state(self, attempt: str, opened_ms: int) -> LogState | None:
+        size = self.size(attempt, opened_ms)
+        if size is None:
+            return None
+        timed = size - len(self.unfinished.get(attempt, "").encode())
+        times = [timestamp_ms for timestamp_ms, _ in self.lines[attempt]]
+        return LogState(size, timed, times[0] if times else None, times[-1] if times else None)
+
+    def offset_at(self, attempt: str, opened_ms: int, at_ms: int) -> int:
+        earlier = [event.end for event in self._events(attempt) if event.timestamp_ms < at_ms]
+        return max(earlier, default=0)
 
     def read_forward(self, attempt, opened_ms, offset, limit, max_bytes, closed=True) -> list[LogEvent]:
         return [event for event in self._events(attempt) if event.offset >= offset][:limit]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batchyard.model import ids
+from batchyard.model.logplaces import log_place
 from batchyard.ports import StreamRow
 from tests.api.caller import signed
 
@@ -15,10 +15,11 @@ GROUP = "/aws/batch/job"
 def stream(server) -> str:
     """A stream of ten lines, at 1000, 1010 ... 1090 ms."""
     attempt = "1e3d0a52-8f0b-4a3d-9d3a-2f4a7f7f0f11.1"
-    server.store.streams[ids.task_id(attempt)] = StreamRow(attempt, 900, "hello", False)
+    place = log_place("us-east-1", "hello", {})
+    server.store.streams.append((place, StreamRow(attempt, place.stream(attempt), 900, None)))
     server.logs.lines[attempt] = [(1000 + 10 * number, f"line é {number}") for number in range(10)]
     server.attempt = attempt
-    return ids.log_stream("hello", attempt)
+    return place.stream(attempt)
 
 
 def read(server, stream, **members):
@@ -124,6 +125,6 @@ def test_a_token_beyond_the_end_is_the_end(server, stream):
 
 
 def test_other_operations_of_logs_say_so(server):
-    answer = signed(server.app, "POST", "/", b"{}", service="logs", x_amz_target="Logs_20140328.DescribeLogGroups")
-    assert answer.status == 400 and b"DescribeLogGroups is not supported yet" in answer.body
+    answer = signed(server.app, "POST", "/", b"{}", service="logs", x_amz_target="Logs_20140328.PutLogEvents")
+    assert answer.status == 404 and b"There is no operation Logs_20140328.PutLogEvents." in answer.body
     assert b"__type" in answer.body and answer.headers["content-type"] == "application/x-amz-json-1.1"

@@ -13,7 +13,7 @@ from batchyard.observe.logindex import Index, Sample
 from batchyard.ports import LogState
 
 ATTEMPT = "00000000-0000-4000-8000-000000000001.1"
-OPENED_MS = 1_700_000_000_000
+OPENED_MS = 1_000
 
 
 class Opened:
@@ -64,7 +64,7 @@ def test_no_index_is_an_empty_one(tmp_path):
 class Log:
     def __init__(self, data):
         self.logs = FileLogs(data)
-        self.directory = data / "logs" / "2023-11-14"
+        self.directory = data / "logs" / "1970-01-01"
         self.directory.mkdir(parents=True)
 
     def write(self, content: bytes, *samples: str):

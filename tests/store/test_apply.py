@@ -167,6 +167,7 @@ def test_the_life_of_an_attempt(commits, see, index):
         "status_reason": DONE.status_reason,
         "peak_memory_bytes": 1_000_000,
         "cpu_ms": 12,
+        "log": 0,
     }
     assert [line[:7] for line in journal(see)][1:] == [
         (20, "opened", 5, index, index + 1, STARTING, 1),

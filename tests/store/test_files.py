@@ -91,6 +91,9 @@ _QUEUE = "priority INTEGER NOT NULL, enabled INTEGER NOT NULL, environments TEXT
 # (file, version) -> what makes such a file of one that is a version newer.
 OLDER = {
     (OBSERVE, 1): "ALTER TABLE followers DROP COLUMN failure; ALTER TABLE followers DROP COLUMN failing_ms;",
+    (STATE, 5): """
+        DROP INDEX attempts_by_log; DROP INDEX attempts_ended; DROP TABLE log_groups; DROP TABLE log_places;
+        ALTER TABLE attempts DROP COLUMN log; CREATE UNIQUE INDEX attempts_by_task ON attempts (task);""",
     (STATE, 4): "DROP TABLE timing; DROP TABLE instances; DROP TABLE shares;",
     (STATE, 3): "DROP TABLE deleted; DROP INDEX journal_stops;",
     (STATE, 2): "ALTER TABLE journal DROP COLUMN before; DROP TABLE views;",
@@ -257,7 +260,9 @@ def test_the_schemas_travel_with_the_package():
         (STATE, "states", "in_status"),
         (STATE, "states", "children_in_status"),
         (STATE, "states", "open_attempts"),
-        (STATE, "states", "by_task"),
+        *((STATE, "logs", name) for name in ("group", "groups", "place", "places", "places_down", "forget_place")),
+        *((STATE, "logs", name) for name in ("streams", "streams_down", "ended_up", "ended_down")),
+        *((STATE, "logs", name) for name in ("open_up", "open_down")),
         (STATE, "states", "held_until"),
         (STATE, "retiring", "ended"),
         (STATE, "retiring", "delete_journal"),
@@ -276,6 +281,9 @@ def test_the_schemas_travel_with_the_package():
         (REQUESTS, "submissions", "by_idempotency"),
         (REQUESTS, "submissions", "by_uuid"),
         (REQUESTS, "submissions", "after"),
+        *((REQUESTS, "submissions", name) for name in ("oldest_seen", "bounds", "created_from")),
+        *((REQUESTS, "submissions", name) for name in ("between", "between_named", "between_defined", "waiting")),
+        (REQUESTS, "tags", "current"),
         (REQUESTS, "definitions", "newest_active"),
         (REQUESTS, "definitions", "page"),
         (REQUESTS, "definitions", "page_of_name"),

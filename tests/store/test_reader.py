@@ -128,7 +128,9 @@ def test_what_nobody_submitted_is_not_found(ask, reader):
     for odd in ("0" * 36, "nonsense", "", single[:-1]):
         assert reader.job(REGION, odd, WHOLE) is None
     assert reader.child_counts(99) == [0] * 7 and reader.list_children(99, SUBMITTED, -1, 5) == []
-    assert reader.stream("0" * 32) is None and reader.stream("nonsense") is None
+    for odd in ("", "nonsense", "hello/default/" + "0" * 32, "hello/default/" + "0" * 31, "/", "hello/default/é"):
+        assert reader.stream(1, odd) is None
+    assert reader.log_group(REGION, "/aws/batch/job") is None
 
 
 # -- jobs in the state -----------------------------------------------------------------------------------------
@@ -275,9 +277,12 @@ def test_a_log_stream_names_its_attempt(ask, reader, commits):
     row = reader.job(REGION, array, WHOLE)
     commits.commit(9, [added(row, PENDING), f.AttemptOpened(row.seq, 1, 1, array, 1, "i-1", 20)])
     attempt = attempt_id(array, 1, 1)
-    assert reader.stream(task_id(attempt)) == (attempt, 20, "hello", False)
+    group = reader.log_group(REGION, "/aws/batch/job")
+    stream = "hello/default/" + task_id(attempt)
+    assert reader.stream(group, stream) == (attempt, stream, 20, None)
+    assert reader.stream(group, stream).closed is False
     commits.commit(9, [f.AttemptClosed(row.seq, 1, 1, STARTING, SUCCEEDED, DONE, 40)])
-    assert reader.stream(task_id(attempt)).closed is True
+    assert reader.stream(group, stream).closed is True
 
 
 def test_one_answer_is_one_snapshot(ask, reader, commits):

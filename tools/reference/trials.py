@@ -79,7 +79,9 @@ def _defined(request: shapes.RegisterJobDefinitionRequest) -> Outcome:
 
 
 def _submitted(request: shapes.SubmitJobRequest, body: dict[str, Any] | None = None) -> Outcome:
-    definition = compiled.compile_definition(body or {k: v for k, v in DEFINITION.items() if k != "jobDefinitionName"})
+    definition = compiled.compile_definition(
+        body or {k: v for k, v in DEFINITION.items() if k != "jobDefinitionName"}, "us-east-1"
+    )
     at = jobs.Submission(
         uuid=UUID,
         region=REGION,

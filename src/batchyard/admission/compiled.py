@@ -27,8 +27,8 @@ class CompiledDefinition(NamedTuple):
     defaults: dict[str, Any]  # members of the job's body as they are unless the request says otherwise
 
 
-def compile_definition(body: Mapping[str, Any]) -> CompiledDefinition:
-    """Compile the stored body of a definition that ``job_definitions.admit`` accepted."""
+def compile_definition(body: Mapping[str, Any], region: str) -> CompiledDefinition:
+    """Compile the stored body of a definition of `region` that ``job_definitions.admit`` accepted."""
     request = msgspec.convert(body, RegisterJobDefinitionRequest)
     container = body["containerProperties"]
     given = request.containerProperties
@@ -42,7 +42,7 @@ def compile_definition(body: Mapping[str, Any]) -> CompiledDefinition:
     for member in ("timeout", "schedulingPriority", "consumableResourceProperties"):
         if member in body:
             defaults[member] = body[member]
-    said = notices.of_container(container)
+    said = notices.of_container(container, region)
     if "consumableResourceProperties" in body:
         said.append(notices.CONSUMABLES)
     return CompiledDefinition(

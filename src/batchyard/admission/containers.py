@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from batchyard.admission import requirements
 from batchyard.errors import ClientError
+from batchyard.model.logplaces import GROUP_OPTION, PREFIX_OPTION
 from batchyard.wire.shapes import ContainerProperties, KeyValuePair, LinuxParameters, Volume
 
 IMAGE_MAX = 255
@@ -31,6 +32,8 @@ _AWSLOGS_OPTIONS = frozenset(
         "max-buffer-size",
     }
 )
+_LOG_GROUP = re.compile(r"[.\-_/#A-Za-z0-9]{1,512}")
+_LOG_PREFIX = re.compile(r"[^:*]{1,400}", re.DOTALL)  # the rest of a stream's name needs some 41
 _FARGATE_ONLY = ("networkConfiguration", "fargatePlatformConfiguration")
 _FARGATE_ONLY_IS = ("runtimePlatform", "ephemeralStorage")  # AWS words these two with "is"
 _NOT_ON_FARGATE = ("devices", "sharedMemorySize", "tmpfs", "maxSwap", "swappiness")
@@ -151,6 +154,22 @@ def _check_log(container: ContainerProperties, fargate: bool) -> None:
         for option in log.options or ():
             if option not in _AWSLOGS_OPTIONS:
                 raise ClientError(f"Log driver awslogs disallows options: {option}")
+        _check_log_names(log.options or {})
+
+
+def _check_log_names(options: dict[str, str]) -> None:
+    """What CloudWatch could not take as names would keep every job from starting: it is told at once."""
+    group, prefix = options.get(GROUP_OPTION), options.get(PREFIX_OPTION)
+    if group and not _LOG_GROUP.fullmatch(group):
+        raise ClientError(
+            f"logConfiguration.options {GROUP_OPTION} {group[:100]!r} cannot be the name of a log group.",
+            "Use 1 to 512 of the characters A-Z a-z 0-9 . - _ / #.",
+        )
+    if prefix and not _LOG_PREFIX.fullmatch(prefix):
+        raise ClientError(
+            f"logConfiguration.options {PREFIX_OPTION} {prefix[:100]!r} cannot begin the name of a log stream.",
+            "Use up to 400 characters without : and *.",
+        )
 
 
 def _check_linux(linux: LinuxParameters) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from batchyard.model.logplaces import DEFAULT_GROUP, GROUP_OPTION, PREFIX_OPTION
+
 # Member of the container -> why it has no effect. `{value}` is what was asked.
 _WITHOUT_EFFECT = {
     "image": "image {value} is not used: the command runs as a process on this machine, with its files.",
@@ -26,19 +28,19 @@ _WITHOUT_EFFECT = {
     "repositoryCredentials": "repositoryCredentials are not used: no image is pulled.",
     "instanceType": "instanceType {value} is only for multi-node jobs and has no effect.",
 }
+_APPLIED = (GROUP_OPTION, PREFIX_OPTION, "awslogs-create-group")  # groups are made as they are used
 CONSUMABLES = "consumableResourceProperties are not counted: the job does not wait for them."
-DEFAULT_LOG_GROUP = "/aws/batch/job"
 
 
-def of_container(container: Mapping[str, Any]) -> list[str]:
-    """Sentences for the container of a definition, which overrides cannot take back."""
+def of_container(container: Mapping[str, Any], region: str) -> list[str]:
+    """Sentences for the container of a definition of `region`, which overrides cannot take back."""
     said = [
         sentence.replace("{value}", str(container[member]))
         for member, sentence in _WITHOUT_EFFECT.items()
         if container.get(member)
     ]
     if container.get("logConfiguration"):
-        said += _of_log(container["logConfiguration"])
+        said += _of_log(container["logConfiguration"], region)
     return said
 
 
@@ -55,13 +57,12 @@ def of_merged(container: Mapping[str, Any], asked_gpus: int, gpus: int) -> list[
     return said
 
 
-def _of_log(log: Mapping[str, Any]) -> list[str]:
+def _of_log(log: Mapping[str, Any], region: str) -> list[str]:
     if log["logDriver"] != "awslogs":
-        return [f"logConfiguration: driver {log['logDriver']} is not used; the log is in group {DEFAULT_LOG_GROUP}."]
+        return [f"logConfiguration: driver {log['logDriver']} is not used; the log is in group {DEFAULT_GROUP}."]
     said = []
     for option, value in (log.get("options") or {}).items():
-        if option == "awslogs-group" and value == DEFAULT_LOG_GROUP:
+        if option in _APPLIED or (option == "awslogs-region" and value == region):
             continue
-        if option not in ("awslogs-region", "awslogs-create-group"):
-            said.append(f"logConfiguration: option {option}={value} is not applied.")
+        said.append(f"logConfiguration: option {option}={value} is not applied.")
     return said

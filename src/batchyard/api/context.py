@@ -73,7 +73,7 @@ class Definitions:
         if found is None:
             if len(self._compiled) >= DEFINITIONS_KEPT:
                 del self._compiled[next(iter(self._compiled))]
-            found = self._compiled[row.id] = compile_definition(row.body)
+            found = self._compiled[row.id] = compile_definition(row.body, row.region)
         return found
 
 

@@ -72,6 +72,13 @@ def array_size(job: dict[str, Any]) -> int:
     return job.get("arrayProperties", {}).get("size", 0)
 
 
+def log_group(job: dict[str, Any]) -> str:
+    """Where its definition has its log go."""
+    configured = job["container"].get("logConfiguration", {})
+    options = configured.get("options", {}) if configured.get("logDriver") == "awslogs" else {}
+    return options.get("awslogs-group") or LOG_GROUP
+
+
 class Said(NamedTuple):
     """One line of a job's log, and when it was written."""
 
@@ -82,8 +89,9 @@ class Said(NamedTuple):
 class LogReader:
     """Reads one stream from its beginning, without repeating a line."""
 
-    def __init__(self, client: Client, stream: str):
+    def __init__(self, client: Client, stream: str, group: str = LOG_GROUP):
         self._client = client
+        self._group = group
         self.stream = stream
         self._token: str | None = None
 
@@ -93,7 +101,7 @@ class LogReader:
             more = {"nextToken": self._token} if self._token else {}
             try:
                 page = self._client.logs(
-                    "GetLogEvents", logGroupName=LOG_GROUP, logStreamName=self.stream, startFromHead=True, **more
+                    "GetLogEvents", logGroupName=self._group, logStreamName=self.stream, startFromHead=True, **more
                 )
             except Refused as refused:
                 if refused.code == "ResourceNotFoundException":
@@ -122,7 +130,7 @@ def follow(client: Client, job_id: str) -> Iterator[Said | dict[str, Any]]:
             yield from reader.lines()  # the rest of the attempt before
             reader = None
         if stream and reader is None:
-            reader = LogReader(client, stream)
+            reader = LogReader(client, stream, log_group(job))
         if reader is not None:
             for line in reader.lines():
                 news = True

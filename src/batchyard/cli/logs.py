@@ -53,7 +53,7 @@ def print_log(client: Client, job: dict, as_json: bool = False) -> None:
             f"Job {job['jobId']} has no log: it {'ended before it started' if ended else 'is ' + job['status']}{why}.",
             None if ended else f"batchyard logs -f {job['jobId']} waits for it.",
         )
-    for line in follow.LogReader(client, stream).lines():
+    for line in follow.LogReader(client, stream, follow.log_group(job)).lines():
         _print(line, as_json)
 
 

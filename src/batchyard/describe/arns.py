@@ -47,6 +47,9 @@ class Arns(NamedTuple):
     def container_instance(self, environment: str, uuid: str, instance_id: str) -> str:
         return f"{self._ecs}container-instance/AWSBatch-{environment}-{uuid}/{instance_id}"
 
+    def log_group(self, name: str) -> str:
+        return f"arn:aws:logs:{self.region}:{self.account}:log-group:{name}"
+
     def environment_name(self, given: str) -> str | None:
         """The name in `given`, a name or ARN; None for an ARN that is not of this account, region and kind."""
         return self._own(given, "compute-environment/")

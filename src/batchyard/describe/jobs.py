@@ -14,6 +14,7 @@ from batchyard.describe.containers import with_empty_lists
 from batchyard.describe.names import Names
 from batchyard.model import ids, states
 from batchyard.model.jobs import CANCEL, N_TO_N, SEQUENTIAL, TERMINATE
+from batchyard.model.logplaces import log_place
 from batchyard.ports import AttemptRow, JobRow, Standing
 from batchyard.wire.shapes import (
     ArrayPropertiesDetail,
@@ -162,8 +163,13 @@ def _place(words: Words, row: JobRow, attempt: AttemptRow) -> dict[str, str]:
         of = uuid if attempt.instance == ids.machine_instance_id(uuid) else attempt.instance
         place["containerInstanceArn"] = arns.container_instance(environment, uuid, ids.container_instance_id(of))
     if attempt.started_ms is not None or attempt.stopped_ms is not None:
-        place["logStreamName"] = ids.log_stream(names.definition(row.definition)[0], attempt_id)
+        place["logStreamName"] = _stream(words, row, attempt_id)
     return place
+
+
+def _stream(words: Words, row: JobRow, attempt: str) -> str:
+    name, _ = words.names.definition(row.definition)
+    return log_place(row.region, name, row.body["container"]).stream(attempt)
 
 
 def _ending(of: AttemptRow | JobRow) -> dict[str, Any]:

@@ -89,8 +89,3 @@ def instance_id(machine: str, number: int) -> str:
 def executor_name(provider: str) -> str:
     """The executor behind a provider: what stands before the slash (`pretend/UUID` is one environment's own)."""
     return provider.partition("/")[0]
-
-
-def log_stream(definition_name: str, attempt: str) -> str:
-    """`JOBDEFINITION/default/TASKID`, the definition's name cut at 200 characters (reference "Logs and metrics")."""
-    return f"{definition_name[:200]}/default/{task_id(attempt)}"

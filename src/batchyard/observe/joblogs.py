@@ -50,9 +50,12 @@ class FileLogs:
             if last is None or not last.size:
                 return LogState(size, 0, None, None)
             first = index.first_with_output()
-            return LogState(size, last.size, first.at_ms if first else last.at_ms, last.at_ms)
+            first_ms = max(first.at_ms if first else last.at_ms, opened_ms)
+            return LogState(size, last.size, first_ms, max(last.at_ms, opened_ms))
 
     def offset_at(self, attempt: str, opened_ms: int, at_ms: int) -> int:
+        if at_ms <= opened_ms:
+            return 0
         with self._index(attempt, opened_ms) as index:
             offset = index.before(at_ms)
         with self._open(attempt, opened_ms) as file:
@@ -105,7 +108,10 @@ class FileLogs:
                 os.close(descriptor)
 
     def _events(self, attempt: str, opened_ms: int, pieces: list[_Piece]) -> list[LogEvent]:
-        """The pieces with the time of the first sample that covers their end; at the last, of the last sample."""
+        """The pieces with the time of the first sample that covers their end; at the last, of the last sample.
+
+        None has a time before the opening of its attempt, whatever became of the clock in between.
+        """
         if not pieces:
             return []
         events = []
@@ -116,7 +122,7 @@ class FileLogs:
                 while sample.size < end and (later := next(samples, None)) is not None:
                     sample = later
                 text = content.decode("utf-8", "replace").removesuffix("\r")
-                events.append(LogEvent(sample.at_ms, text, offset, end))
+                events.append(LogEvent(max(sample.at_ms, opened_ms), text, offset, end))
         return events
 
     @contextmanager

@@ -10,7 +10,7 @@ another one reads or writes.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from batchyard.model import facts
 from batchyard.model.ids import WHOLE
@@ -45,9 +45,10 @@ LANES = (
 class Batch:
     """Rows to write, in lanes; in each lane runs of one statement over consecutive rows."""
 
-    __slots__ = ("_lanes", "_expected", "_sweeping")
+    __slots__ = ("_lanes", "_expected", "_sweeping", "log_of")
 
-    def __init__(self) -> None:
+    def __init__(self, log_of: Callable[[int, int], int]) -> None:
+        self.log_of = log_of  # the number of the place where a job's attempts log, for one opened at a time
         self._lanes: dict[str, list[tuple[str, list]]] = {lane: [] for lane in LANES}
         self._expected: dict[str, int] = dict.fromkeys(LANES, 0)
         self._sweeping: set[str] = set()
@@ -165,7 +166,7 @@ def children_moved(batch: Batch, fact: facts.ChildrenMoved) -> None:
 def attempt_opened(batch: Batch, fact: facts.AttemptOpened) -> None:
     job, index, number = fact.job, fact.index, fact.number
     task = columns.pack_task(fact.uuid, index, number)
-    row = (job, index, number, fact.environment, fact.instance, task, fact.at_ms)
+    row = (job, index, number, fact.environment, fact.instance, task, fact.at_ms, batch.log_of(job, fact.at_ms))
     batch.add("opened", _SQL.open_attempt, row)
     batch.move(job, index, RUNNABLE, STARTING, fact.at_ms, number=number)
     detail = columns.encode({"environment": fact.environment, "instance": fact.instance})
@@ -258,9 +259,9 @@ _APPLY = {
 }
 
 
-def apply(db: sqlite3.Connection, recorded: Sequence[facts.Fact]) -> None:
+def apply(db: sqlite3.Connection, recorded: Sequence[facts.Fact], log_of: Callable[[int, int], int]) -> None:
     """Write the rows and the journal of `recorded` into the open transaction."""
-    batch = Batch()
+    batch = Batch(log_of)
     for fact in recorded:
         _APPLY[type(fact)](batch, fact)
     batch.write(db)

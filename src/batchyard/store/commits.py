@@ -24,11 +24,13 @@ from batchyard.model.events import (
 )
 from batchyard.model.facts import Fact
 from batchyard.model.jobs import N_TO_N, AttemptSpec, OpenAttempt
+from batchyard.model.logplaces import log_place
 from batchyard.model.needs import Needs
 from batchyard.model.shares import HeldShare
 from batchyard.ports import Snapshot
 from batchyard.store import columns
 from batchyard.store.apply import apply
+from batchyard.store.logplaces import NOWHERE, LogPlaces
 from batchyard.store.queries import queries
 from batchyard.store.retention import Awaited, Retention, Retirement
 from batchyard.store.room import Disk
@@ -73,7 +75,8 @@ class SqliteCommits:
         self._counted = counted
         self._awaited = Awaited()
         self._retirement: Retirement | None = None
-        self._job_spec = lru_cache(maxsize=256)(self._read_job_spec)
+        self._places = LogPlaces(self._state)
+        self._job_spec = lru_cache(maxsize=1024)(self._read_job_spec)
         self._environment_name = lru_cache(maxsize=256)(self._read_environment_name)
 
     def close(self) -> None:
@@ -94,7 +97,7 @@ class SqliteCommits:
         if not facts:
             return
         with self._transaction(now_ms):
-            apply(self._state, facts)
+            apply(self._state, facts, self._log_of)
         self._awaited.follow(facts)
 
     def retire(self, now_ms: int) -> bool:
@@ -150,6 +153,14 @@ class SqliteCommits:
             self._state.rollback()
         except sqlite3.Error:
             self._state.close()  # which undoes it as well; every later call raises
+
+    def _log_of(self, job: int, at_ms: int) -> int:
+        """Where attempts of the job log. Its request is read anyhow: the order to start the attempt comes next."""
+        found = self._job_spec(job)
+        if found is None:
+            return NOWHERE
+        spec = found[1]
+        return self._places.number(log_place(spec.region, spec.definition_name, spec.container), at_ms)
 
     # -- requests as events ------------------------------------------------------------------------------------
 
@@ -209,7 +220,9 @@ class SqliteCommits:
         providers = {name: Needs(*room) for name, *room in state.execute(_STATES.providers)}
         self._awaited = Awaited()
         jobs = self._held_jobs()
-        self._retirement = Retirement(state, self._requests, self._awaited, self._keep, self._forget_log, self._may_go)
+        self._retirement = Retirement(
+            state, self._requests, self._awaited, self._keep, self._forget_log, self._may_go, self._places
+        )
         return Snapshot(
             applied_seq=applied_seq,
             last_ms=last_ms,
@@ -272,8 +285,10 @@ class SqliteCommits:
     def _read_environment_name(self, environment: int) -> str:
         return self._requests.execute(_ENVIRONMENTS.by_id, (environment,)).fetchone()[2]
 
-    def _read_job_spec(self, job: int) -> tuple[str, AttemptSpec]:
+    def _read_job_spec(self, job: int) -> tuple[str, AttemptSpec] | None:
         row = self._requests.execute(_SUBMISSIONS.for_attempt, (job,)).fetchone()
+        if row is None:
+            return None
         packed, name, size, region, queue, definition, cpu_milli, memory_mib, gpus, timeout_s, body = row
         spec = AttemptSpec(
             attempt="",

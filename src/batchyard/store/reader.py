@@ -21,13 +21,17 @@ from batchyard.ports import (
     AttemptRow,
     DefinitionRow,
     EnvironmentRow,
+    GoingOn,
+    GroupRow,
     JobFilter,
     JobPage,
     JobRow,
     QueueRow,
+    StreamPage,
+    StreamPosition,
     StreamRow,
 )
-from batchyard.store import columns, searching
+from batchyard.store import columns, searching, streams
 from batchyard.store.queries import queries
 from batchyard.store.sqlite import REQUESTS, STATE, open_reader
 
@@ -38,6 +42,7 @@ _SUBMISSIONS = queries("submissions")
 _INSTANCES = queries("instances")
 _STATES = queries("states")
 _TAGS = queries("tags")
+_LOGS = queries("logs")
 
 _NO_BOUND = 2**63 - 1
 
@@ -244,21 +249,33 @@ class SqliteReader:
                 progress = []
         return [row for index, one in progress if (row := job_row(parent, index, one)) is not None]
 
-    def stream(self, task_id: str) -> StreamRow | None:
-        try:
-            task = columns.pack_uuid(task_id)
-        except ValueError:
-            return None
+    # -- logs --------------------------------------------------------------------------------------------------
+
+    def log_group(self, region: str, name: str) -> int | None:
+        with self._turn:
+            row = self._files.state.execute(_LOGS.group, (region, name)).fetchone()
+        return row and row[0]
+
+    def log_groups(self, region: str, after: str, limit: int, prefix: str = "", part: str = "") -> list[GroupRow]:
+        values = {"region": region, "after": after, "prefix": prefix, "part": part, "limit": limit}
+        with self._turn:
+            return [GroupRow(*row) for row in self._files.state.execute(_LOGS.groups, values)]
+
+    def stream(self, group: int, name: str) -> StreamRow | None:
         with self._snapshot() as (files, _):
-            row = files.state.execute(_STATES.by_task, (task,)).fetchone()
-            if row is None:
-                return None
-            job, packed, index, number, opened_ms, closed = row
-            named = files.asked.execute(_SUBMISSIONS.definition_name, (job,)).fetchone()
-        if named is None:  # the job is on its way out
-            return None
-        attempt = ids.attempt_id(columns.unpack_uuid(packed), index, number)
-        return StreamRow(attempt, opened_ms, named[0], bool(closed))
+            return streams.named(files, group, name)
+
+    def streams_by_name(self, group: int, prefix: str, after: str, descending: bool, limit: int) -> list[StreamRow]:
+        with self._snapshot() as (files, _):
+            return streams.by_name(files, group, prefix, after, descending, limit)
+
+    def streams_by_end(self, group: int, descending: bool, after: StreamPosition | None, limit: int) -> StreamPage:
+        with self._snapshot() as (files, _):
+            return streams.by_end(files, group, descending, after, limit)
+
+    def streams_going_on(self, group: int, prefix: str, at_ms: int, until_ms: int) -> GoingOn:
+        with self._snapshot() as (files, _):
+            return streams.going_on(files, group, prefix, at_ms, until_ms)
 
 
 class _Asked(NamedTuple):

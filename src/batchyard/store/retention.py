@@ -27,6 +27,7 @@ from batchyard.model import ids
 from batchyard.model.events import JobSubmitted
 from batchyard.model.states import TERMINAL
 from batchyard.store import columns
+from batchyard.store.logplaces import LogPlaces
 from batchyard.store.queries import queries
 
 log = logging.getLogger(__name__)
@@ -125,8 +126,10 @@ class Retirement:
         keep: Retention,
         forget_log: Callable[[str, int], None],
         counted: Callable[[], int],
+        places: LogPlaces,
     ):
         self._state = state
+        self._places = places
         self._requests = requests
         self._awaited = awaited
         self._keep = keep
@@ -209,7 +212,8 @@ class Retirement:
         """Delete rows of a job, the job's own last; about how many went, `most` or a little more if not all."""
         state, name = self._state, columns.unpack_uuid(uuid)
         attempts = state.execute(_RETIRING.delete_attempts, (seq, -(-most // ROWS_OF_ATTEMPT))).fetchall()
-        for index, number, opened_ms in attempts:
+        self._places.forget_unused({log for *_, log in attempts})
+        for index, number, opened_ms, _ in attempts:
             self._forget_log(ids.attempt_id(name, index, number), opened_ms)
         went = len(attempts) * ROWS_OF_ATTEMPT
         for statement in (_RETIRING.delete_children, _RETIRING.delete_journal):

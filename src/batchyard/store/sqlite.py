@@ -13,7 +13,7 @@ REQUESTS = "requests"
 STATE = "state"
 OBSERVE = "observe"
 METRICS = "metrics"
-VERSION = {REQUESTS: 5, STATE: 5, OBSERVE: 2, METRICS: 1}  # a higher number needs sql/migrations/<file>-<number>.sql
+VERSION = {REQUESTS: 5, STATE: 6, OBSERVE: 2, METRICS: 1}  # a higher number needs sql/migrations/<file>-<number>.sql
 # Small, and there since version 1.
 _FIRST_TABLE = {REQUESTS: "meta", STATE: "meta", OBSERVE: "followers", METRICS: "counted"}
 
@@ -67,7 +67,7 @@ def migrate(data_path: Path | str) -> None:
 
 
 def _upgrade(db: sqlite3.Connection, which: str, path: Path) -> None:
-    version = _version(db)
+    version, attached = _version(db), None
     if version > VERSION[which]:
         raise NewerFile(
             f"{path} has schema version {version}, this Batchyard knows up to {VERSION[which]}.",
@@ -77,6 +77,8 @@ def _upgrade(db: sqlite3.Connection, which: str, path: Path) -> None:
         script = text(f"{which}.sql") if version == 0 else text(f"migrations/{which}-{version + 1}.sql")
         version = VERSION[which] if version == 0 else version + 1
         try:
+            if which == STATE and not attached:  # a migration may have to look up what was asked
+                attached = db.execute("ATTACH ? AS asked", (f"file:{_quoted(path.with_stem(REQUESTS))}?mode=rw",))
             db.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {version};\nCOMMIT;")
         except sqlite3.Error:
             db.rollback()

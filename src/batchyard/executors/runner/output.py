@@ -31,7 +31,7 @@ class Output:
         self._tail_bytes = max(CHUNK, bound_bytes // 4)
         self._log = open_file("log", 0)
         self._index = -1  # made with the first output: most short jobs say nothing
-        self._began_ms = now_ms
+        self._began_ms = self._noted_ms = now_ms
         self._tails: list[tuple[str, int]] = []  # the tail is the last two of these files, older first
         self._in_tail = 0  # bytes in the newer one
         self._cut = 0
@@ -144,7 +144,8 @@ class Output:
         self._remove_file(name)
 
     def _write_index(self, now_ms: int, mark: str) -> None:
-        line = f"{now_ms} {self._size}{mark}\n"
+        self._noted_ms = max(self._noted_ms, now_ms)  # whatever became of the clock: who reads by time bisects
+        line = f"{self._noted_ms} {self._size}{mark}\n"
         if self._index < 0:
             self._index = self._open_file("idx", os.O_APPEND)
             line = f"{self._began_ms} 0\n" + line

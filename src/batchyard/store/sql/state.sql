@@ -119,10 +119,30 @@ CREATE TABLE attempts (
   status_reason TEXT,
   peak_memory_bytes INTEGER,
   cpu_ms INTEGER,
+  log INTEGER NOT NULL DEFAULT 0,        -- where it logs; 0: nobody knows
   PRIMARY KEY (job, idx, number)
 ) STRICT, WITHOUT ROWID;
-CREATE UNIQUE INDEX attempts_by_task ON attempts (task);
+CREATE UNIQUE INDEX attempts_by_log ON attempts (log, task);
+-- In the order in which they ended, which is that of the last lines of their logs; it tells what ran at a time.
+CREATE INDEX attempts_ended ON attempts (stopped_ms, opened_ms, log) WHERE stopped_ms IS NOT NULL;
 CREATE INDEX attempts_open ON attempts (job, idx, number) WHERE stopped_ms IS NULL;
+
+-- CloudWatch's log groups, each from its first attempt on.
+CREATE TABLE log_groups (
+  id INTEGER PRIMARY KEY,
+  region TEXT NOT NULL,
+  name TEXT NOT NULL,
+  created_ms INTEGER NOT NULL,
+  UNIQUE (region, name)
+) STRICT;
+
+-- What streams of a group have in common: their names begin so, and end in the task id of an attempt.
+CREATE TABLE log_places (
+  id INTEGER PRIMARY KEY,
+  grp INTEGER NOT NULL,
+  beginning TEXT NOT NULL,
+  UNIQUE (grp, beginning)
+) STRICT;
 
 -- What people would be told of, one row a fact, in the order it happened, written in the same commit as the rows
 -- above. A range of children is one row (idx up to, not including, hi). The newest row is never deleted: n grows.

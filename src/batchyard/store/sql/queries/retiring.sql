@@ -37,7 +37,7 @@ UPDATE meta SET checked_seq = applied_seq WHERE checked_seq <> applied_seq AND E
 -- Some attempts of a job go.
 DELETE FROM attempts WHERE job = ?1 AND (idx, number) IN (
   SELECT idx, number FROM attempts WHERE job = ?1 ORDER BY idx, number LIMIT ?2
-) RETURNING idx, number, opened_ms;
+) RETURNING idx, number, opened_ms, log;
 
 -- name: delete_children
 -- Some children go.

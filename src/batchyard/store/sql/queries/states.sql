@@ -86,7 +86,3 @@ SELECT c.idx, c.status, c.status_reason, c.started_ms, c.stopped_ms, c.stop_kind
 FROM children AS c LEFT JOIN attempts AS a ON a.job = c.job AND a.idx = c.idx AND a.number = c.attempts
 WHERE c.job = ? AND c.status = ? AND c.idx > ? ORDER BY c.idx LIMIT ?;
 
--- name: by_task
--- The attempt with this task id.
-SELECT a.job, j.uuid, a.idx, a.number, a.opened_ms, a.stopped_ms IS NOT NULL FROM attempts AS a
-JOIN jobs AS j ON j.seq = a.job WHERE a.task = ?;

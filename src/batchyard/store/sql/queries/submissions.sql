@@ -62,10 +62,6 @@ WHERE seq > :applied AND seq < :before AND queue = :queue ORDER BY seq DESC LIMI
 -- The number of children asked for.
 SELECT size FROM jobs WHERE seq = ?;
 
--- name: definition_name
--- The name of the definition that a job was submitted with.
-SELECT d.name FROM jobs AS j JOIN definitions AS d ON d.id = j.definition WHERE j.seq = ?;
-
 -- name: oldest_seen
 -- The job that lies so many jobs of its queue below a number; none if there are fewer.
 SELECT seq FROM jobs WHERE queue = ? AND seq < ? ORDER BY seq DESC LIMIT 1 OFFSET ?;

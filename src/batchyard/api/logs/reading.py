@@ -1,7 +1,7 @@
-"""CloudWatch Logs: GetLogEvents over the logs of attempts (reference "Logs and metrics" and traps T14, T15).
+"""GetLogEvents: one stream, forward or backward (reference traps T14, T15).
 
-A stream is an attempt's log, an event is a line, and a position is a byte offset in it, so tokens survive a restart:
-`f/OFFSET` reads on from there, `b/OFFSET` reads what lies before.
+A token is a place in the log, so it survives a restart: `f/OFFSET` reads on from there, `b/OFFSET` reads what lies
+before.
 """
 
 from __future__ import annotations
@@ -9,21 +9,19 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from batchyard.api.context import Call, Context
+from batchyard.api.logs.streams import find_group, group_name
 from batchyard.errors import InvalidParameter, ResourceNotFound
-from batchyard.model import ids
 from batchyard.ports import LogEvent, StreamRow
 from batchyard.wire.shapes import GetLogEventsRequest, GetLogEventsResponse, OutputLogEvent
 
-GROUP = "/aws/batch/job"
 EVENTS_MAX = 10_000
 BYTES_MAX = 1 << 20
 PAGES_MAX = 8  # pages searched by one call for events within its times
 
 _TOKEN = re.compile(r"([fb])/([0-9]{1,18})")
-_GROUP_ARN = re.compile(r"arn:aws:logs:[a-z0-9-]+:[0-9]{12}:log-group:(.+?)(?::\*)?")
 
 
 class Window(NamedTuple):
@@ -53,26 +51,13 @@ async def get_log_events(context: Context, call: Call, request: GetLogEventsRequ
     )
 
 
-OPERATIONS = {"GetLogEvents": get_log_events}
-
-
 def _stream(context: Context, call: Call, request: GetLogEventsRequest) -> StreamRow:
     """The attempt whose log is asked for."""
-    if _group(request.logGroupName, request.logGroupIdentifier) != GROUP:
-        raise ResourceNotFound("The specified log group does not exist.")
-    row = context.reader.stream(request.logStreamName.rpartition("/")[2])
-    if row is None or ids.log_stream(row.definition_name, row.attempt) != request.logStreamName:
+    name = group_name(call, request.logGroupName, request.logGroupIdentifier)
+    row = context.reader.stream(find_group(context, call, name), request.logStreamName)
+    if row is None:
         raise ResourceNotFound("The specified log stream does not exist.")
     return row
-
-
-def _group(name: str | UnsetType, identifier: str | UnsetType) -> str:
-    if (name is UNSET) == (identifier is UNSET):
-        raise InvalidParameter("Give exactly one of logGroupName and logGroupIdentifier.")
-    if name is not UNSET:
-        return name
-    arn = _GROUP_ARN.fullmatch(identifier)
-    return arn[1] if arn else identifier
 
 
 def _start(request: GetLogEventsRequest, size: int) -> tuple[bool, int]:
