@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -59,3 +61,41 @@ def test_lists_come_in_pages_that_the_cli_joins(place):
     listed = f"aws batch list-jobs --array-job-id {parent} --job-status SUCCEEDED --page-size 5"
     assert place.type(f"{listed} --query 'length(jobSummaryList)'") == "23\n"
     assert len(set(place.type(f"{listed} --query 'jobSummaryList[].jobId' --output text").split())) == 23
+
+
+def test_deregistered_definitions_are_inactive(place):
+    definition = place.jobs("SUCCEEDED")[0]["jobDefinition"]
+    described = f"aws batch describe-job-definitions --job-definitions {definition} --query 'jobDefinitions[].status'"
+    place.type(f"aws batch deregister-job-definition --job-definition {definition}")
+    assert place.type(f"{described} --output text") == "INACTIVE\n"
+    said = place.type(f"{SUBMIT} --job-queue work --job-definition {definition}", 255)
+    assert "(ClientException)" in said
+
+
+def test_version_2_follows_a_log_while_it_is_written(place, version_2):
+    """`logs tail --follow` asks FilterLogEvents again and again; it ends only when it is interrupted."""
+    talk = {"image": "any", "command": ["sh", "-c", TALK, "Ref::flag"], "vcpus": 1, "memory": 16}
+    place.type(
+        "aws batch register-job-definition --job-definition-name talk --type container"
+        f" --container-properties {shlex.quote(json.dumps(talk))}"
+    )
+    flag = place.home / "flag"
+    place.type(f"{SUBMIT} --job-queue work --job-definition talk --parameters flag={flag}")
+    job = place.running()
+    tail = place.type_behind(
+        f"{version_2} --endpoint-url {place.site.url} logs tail /aws/batch/job --follow --format short"
+        f" --log-stream-names {job['container']['logStreamName']}"
+    )
+    place.site.wait_for(lambda: "first" in place.said_behind(), "the first line is shown", 60)
+    assert "last" not in place.said_behind()
+    flag.touch()
+    place.site.wait_for(lambda: "last" in place.said_behind(), "the last line is shown", 60)
+    place.type(f"kill -INT {tail}; wait {tail} || true")
+
+
+def test_version_2_reads_jobs_and_logs(place, version_2):
+    old = f"{version_2} --endpoint-url {place.site.url}"
+    assert place.type(f"{old} batch describe-job-queues --query 'jobQueues[].state' --output text") == "ENABLED\n"
+    assert place.type(f"{old} logs describe-log-groups --query 'logGroups[].logGroupName' --output text") == (
+        "/aws/batch/job\n"
+    )

@@ -33,6 +33,17 @@ def test_a_workflow_fans_out_and_gathers_through_s3(place):
     assert found == counts(TEXT.read_text())
 
 
+def test_finished_jobs_are_terminated_and_their_definitions_deregistered_without_harm(place):
+    """Snakemake does so after every job, also one that succeeded."""
+    jobs = own_jobs(place)
+    assert [(job["status"], job["statusReason"]) for job in jobs] == 4 * [
+        ("SUCCEEDED", "Essential container in task exited")
+    ]
+    every = place.site.client("batch").describe_job_definitions()["jobDefinitions"]
+    mine = {each["jobDefinitionArn"]: each["status"] for each in every if "snakejob" in each["jobDefinitionName"]}
+    assert mine == {job["jobDefinition"]: "INACTIVE" for job in jobs}
+
+
 def test_privileged_is_kept_and_that_it_is_not_given_is_a_notice(place):
     """It demands privileged always; a process on this machine gets no more than others."""
     (job, *_) = own_jobs(place)
