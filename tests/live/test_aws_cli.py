@@ -46,7 +46,7 @@ def test_the_command_line_shows_our_errors(site):
     said = refused(site, "batch", "create-compute-environment", "--compute-environment-name", "m", "--type", "MANAGED",
                    "--compute-resources", "type=EC2,maxvCpus=4,minvCpus=0,subnets=s-1,instanceRole=r")  # fmt: skip
     assert "(ClientException)" in said
-    assert "UNMANAGED" in said
+    assert "Security group ids are required." in said
     said = refused(
         site, "logs", "get-log-events", "--log-group-name", "/aws/batch/job", "--log-stream-name", "no/such/one"
     )
