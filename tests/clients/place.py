@@ -83,7 +83,7 @@ class Place(Reader):
         return int(self.type(f"env --default-signal=INT {command} >{self.behind} 2>&1 &\necho $!\n"))
 
     def said_behind(self) -> str:
-        return self.behind.read_text(errors="replace")
+        return self.behind.read_text(errors="replace") if self.behind.exists() else ""  # its shell has yet to make it
 
     def jobs(self, *statuses: str) -> list[dict]:
         """Jobs of all queues in full, newest first."""

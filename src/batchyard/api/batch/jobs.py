@@ -7,7 +7,7 @@ from batchyard.describe import jobs as described
 from batchyard.errors import ClientError
 from batchyard.model import ids, states
 from batchyard.model.jobs import CANCEL, TERMINATE, Wish
-from batchyard.ports import JobRow, Standing
+from batchyard.ports import AttemptRow, JobRow, Standing
 from batchyard.wire.shapes import (
     CancelJobRequest,
     CancelJobResponse,
@@ -33,13 +33,28 @@ async def describe_jobs(context: Context, call: Call, request: DescribeJobsReque
     return DescribeJobsResponse(jobs=details)
 
 
+READS_MAX = 5  # of a job and its attempts, which the engine may change in between
+
+
 def detail(context: Context, call: Call, row: JobRow) -> JobDetail:
     """The job of `row`, which holds its body, as it is now."""
-    attempts = context.reader.attempts(row.seq, row.index) if row.attempts else ()
+    row, attempts = _with_attempts(context, call, row)
     standing = Standing(row, attempts, context.tags(row.seq, row.body))
     if row.size and row.index == ids.WHOLE:
         standing = standing._replace(child_counts=context.reader.child_counts(row.seq), counted_ms=counted(call, row))
     return described.detail(context.words(call), standing)
+
+
+def _with_attempts(context: Context, call: Call, row: JobRow) -> tuple[JobRow, list[AttemptRow]]:
+    """The job and its attempts as of one moment: they are read one after the other, so again if both do not agree."""
+    attempts: list[AttemptRow] = []
+    for _ in range(READS_MAX if row.attempts else 0):
+        attempts = context.reader.attempts(row.seq, row.index)
+        is_open = bool(attempts) and attempts[-1].stopped_ms is None
+        if len(attempts) == row.attempts and is_open == (row.status in (states.STARTING, states.RUNNING)):
+            break
+        row = context.reader.job(call.region, row.uuid, row.index) or row
+    return row, attempts
 
 
 def counted(call: Call, row: JobRow) -> int:
