@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import botocore.parsers
 import botocore.session
 
 from batchyard.describe.names import Names
-from batchyard.observe.state_changes import Teller
+from batchyard.observe.state_changes import StateChange, Teller
 from batchyard.store.journal import SqliteJournal
 from batchyard.store.past import SqlitePast
 from batchyard.store.reader import SqliteReader
@@ -18,16 +19,23 @@ from batchyard.store.reader import SqliteReader
 ACCOUNT = "123456789012"
 
 
-def expected(data: Path, after: int = 0) -> list[dict]:
+def changes(data: Path, after: int = 0) -> Iterator[StateChange]:
     """All events of a data directory, in order, as they are told late."""
     journal, past, reader = SqliteJournal(data), SqlitePast(data), SqliteReader(data)
     try:
         teller = Teller(past, Names(reader), ACCOUNT)
-        entries = journal.after(after, 10**9)
-        return [json.loads(change.whole) for entry in entries for change in teller.changes(entry)]
+        while entries := journal.after(after, 1000):
+            for entry in entries:
+                yield from teller.changes(entry)
+            after = entries[-1].n
     finally:
         for each in (journal, past, reader):
             each.close()
+
+
+def expected(data: Path) -> list[dict]:
+    """The same, each as its receiver sees it."""
+    return [json.loads(change.whole) for change in changes(data)]
 
 
 def check_delivered(told: list[dict], wanted: list[dict]) -> None:
