@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -81,16 +80,12 @@ class Place(Reader):
     def type_behind(self, command: str) -> int:
         """The process id of a command that goes on in the background, and `said_behind` tells what it says."""
         self.behind = self.scripts / "behind"
-        known = dict(line.split("=", 1) for line in self.type("env").splitlines() if "=" in line)
-        known["PYTHONUNBUFFERED"] = "1"  # on a terminal it would show each line at once; into a file it would not
-        with self.behind.open("wb") as said:
-            process = subprocess.Popen(
-                ["bash", "-c", f"exec {command}"], env=known, stdin=subprocess.DEVNULL, stdout=said, stderr=said
-            )
-        return process.pid
+        # Unbuffered: on a terminal Python shows each line at once, into a file it would not.
+        how = "env --default-signal=INT PYTHONUNBUFFERED=1"
+        return int(self.type(f"{how} {command} >{self.behind} 2>&1 &\necho $!\n"))
 
     def said_behind(self) -> str:
-        return self.behind.read_text(errors="replace")
+        return self.behind.read_text(errors="replace") if self.behind.exists() else ""  # its shell has yet to make it
 
     def jobs(self, *statuses: str) -> list[dict]:
         """Jobs of all queues in full, newest first."""
