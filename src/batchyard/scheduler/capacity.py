@@ -8,6 +8,7 @@ Source: reference "Allocation strategies and scaling".
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from heapq import heappop, heappush
 
 from batchyard.model.environments import HeldInstance, InstanceType
@@ -36,15 +37,10 @@ class Pledges:
 
     def pledge(self, state: State, environment: Environment, needs: Needs) -> bool:
         """Whether a booting instance of the environment will take a job with these needs."""
-        if not environment.booting:
-            return False
-        with_gpus = bool(needs.gpus) or not _plain_would_do(state, environment, needs)
-        for number, instance in environment.booting.items():
-            spare = self._spare.get(number, instance.usable)
-            if needs.fits(spare) and (with_gpus or not instance.room.gpus):
-                self._spare[number] = spare.minus(needs)
-                return True
-        return False
+        found = boots_for(state, environment, needs, self._spare)
+        if found is not None:
+            self._spare[found.number] = self._spare.get(found.number, found.usable).minus(needs)
+        return found is not None
 
 
 # -- room that is there ----------------------------------------------------------------------------------------------
@@ -56,6 +52,17 @@ def ready(state: State, environment: Environment, needs: Needs) -> Instance | No
     if found is None and (needs.gpus or not _plain_would_do(state, environment, needs)):
         found = environment.with_gpus.find(needs)
     return found
+
+
+def boots_for(state: State, environment: Environment, needs: Needs, spare: Mapping[int, Needs] = {}) -> Instance | None:
+    """The booting instance that will take these needs; `spare` says what is left of those that are spoken for."""
+    if not environment.booting:
+        return None
+    with_gpus = bool(needs.gpus) or not _plain_would_do(state, environment, needs)
+    for number, instance in environment.booting.items():
+        if needs.fits(spare.get(number, instance.usable)) and (with_gpus or not instance.room.gpus):
+            return instance
+    return None
 
 
 def slice_fits(environment: Environment, needs: Needs) -> bool:
@@ -70,7 +77,7 @@ def make_room(state: State, environment: Environment, needs: Needs) -> bool:
     if provider is None or not needs.fits(provider.room):
         return False
     free, going = provider.room.minus(provider.used), 0
-    idle = [] if needs.fits(free) else _may_go(state, environment.provider)
+    idle = [] if needs.fits(free) else may_go(state, environment.provider)
     while not needs.fits(free):
         if going == len(idle):
             return False
@@ -84,8 +91,8 @@ def make_room(state: State, environment: Environment, needs: Needs) -> bool:
 def _plain_would_do(state: State, environment: Environment, needs: Needs) -> bool:
     """Whether some type without GPUs holds these needs: then it comes first of all."""
     provider = state.providers.get(environment.provider)
-    best_first = () if provider is None else _best_first(environment, provider, needs)
-    return bool(best_first) and not best_first[0].room.gpus
+    ranked = () if provider is None else best_first(environment, provider, needs)
+    return bool(ranked) and not ranked[0].room.gpus
 
 
 # -- launching -------------------------------------------------------------------------------------------------------
@@ -97,14 +104,14 @@ def grow(state: State, environment: Environment, needs: Needs) -> bool:
     if provider is None:
         return False
     free, held = provider.room.minus(provider.used), environment.held_cpu_milli
-    chosen = _choose(environment, provider, needs, held, free)
+    chosen = type_to_launch(environment, provider, needs, held, free)
     going: list[Instance] = []
-    for instance in _may_go(state, environment.provider) if chosen is None else ():
+    for instance in may_go(state, environment.provider) if chosen is None else ():
         going.append(instance)
         free = free.plus(instance.room)
         if instance.environment == environment.number:
             held -= instance.room.cpu_milli
-        chosen = _choose(environment, provider, needs, held, free)
+        chosen = type_to_launch(environment, provider, needs, held, free)
         if chosen is not None:
             break
     if chosen is None:
@@ -127,21 +134,23 @@ def fill(state: State, environment: Environment, cpu_milli: int) -> None:
     provider = state.providers.get(environment.provider)
     while provider is not None and environment.held_cpu_milli < cpu_milli:
         free = provider.room.minus(provider.used)
-        chosen = _choose(environment, provider, NOTHING, environment.held_cpu_milli, free)
+        chosen = type_to_launch(environment, provider, NOTHING, environment.held_cpu_milli, free)
         if chosen is None:
             return
         _launch(state, environment, provider, chosen)
 
 
-def _choose(
+def type_to_launch(
     environment: Environment, provider: Provider, needs: Needs, held_cpu_milli: int, free: Needs
 ) -> InstanceType | None:
+    """The type that would be launched for these needs beside so many vCPUs into so much room, if any would."""
     assert environment.capacity is not None
-    best_first = _best_first(environment, provider, needs)
-    return allocation.choose(environment.capacity, best_first, needs, held_cpu_milli, free)
+    ranked = best_first(environment, provider, needs)
+    return allocation.choose(environment.capacity, ranked, needs, held_cpu_milli, free)
 
 
-def _best_first(environment: Environment, provider: Provider, needs: Needs) -> tuple[InstanceType, ...]:
+def best_first(environment: Environment, provider: Provider, needs: Needs) -> tuple[InstanceType, ...]:
+    """The types that the environment may launch for these needs, in the order of its strategy."""
     key = (needs, provider.room)
     found = environment.ranked.get(key)
     if found is None:
@@ -172,6 +181,7 @@ def hold(state: State, held: HeldInstance) -> None:
     environment = state.environments[held.environment]
     provider = state.providers[environment.provider]
     provider.used = provider.used.plus(held.room)
+    environment.holds = environment.holds.plus(held.room)
     instance = Instance(held)
     environment.instances[held.number] = state.instances[held.number] = instance
     environment.by_id[held.id] = instance
@@ -277,7 +287,7 @@ def vacate(state: State, environment: Environment) -> None:
             _end(state, instance, LEAVING)
 
 
-def _may_go(state: State, provider: str) -> list[Instance]:
+def may_go(state: State, provider: str) -> list[Instance]:
     """Idle instances on the provider that may go, longest idle first; the minimum of every environment stays."""
     found: list[Instance] = []
     for environment in state.environments.values():
@@ -298,6 +308,7 @@ def _end(state: State, instance: Instance, reason: str) -> None:
     environment = state.environments[instance.environment]
     provider = state.providers[environment.provider]
     provider.used = provider.used.minus(instance.room)
+    environment.holds = environment.holds.minus(instance.room)
     environment.shelf_of(instance).discard(instance)
     environment.held_cpu_milli -= instance.room.cpu_milli
     for index in (environment.instances, environment.idle, environment.booting, state.instances):

@@ -108,14 +108,19 @@ def _score(share: Share, outlook_ms: int) -> int:
 
 def admits(state: State, queue: Queue, cpu_milli: int) -> bool:
     """Whether the policy's reservation for shares that are not active yet leaves room for so much more."""
+    bound = bound_cpu_milli(state, queue)
+    return bound is None or queue.held_cpu_milli + cpu_milli <= bound
+
+
+def bound_cpu_milli(state: State, queue: Queue) -> int | None:
+    """What the shares of the queue may hold together, with so many of them active; None: nothing is reserved."""
     assert queue.policy is not None
     percent, active = queue.policy.reservation_percent, len(queue.shares)
     if not percent:
-        return True
+        return None
     places = (state.environments.get(number) for number in queue.environments)
     most = sum(place.bound_cpu_milli for place in places if place is not None)
-    reserved = most * percent**active // 100**active
-    return not most or queue.held_cpu_milli + cpu_milli <= most - reserved
+    return most - most * percent**active // 100**active if most else None
 
 
 def note_use(state: State) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 from batchyard.model import states
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import TERMINATE
-from batchyard.model.needs import NOTHING
+from batchyard.model.needs import NOTHING, Needs
 from batchyard.scheduler import dependencies
 from batchyard.scheduler.state import Array, Environment, Job, Queue, State
 
@@ -84,6 +86,8 @@ def _check_ledger(state: State) -> None:
                 held[environment.number] += needs.cpu_milli if environment.capacity else 0
     for name, provider in state.providers.items():
         _require(provider.used == used[name], f"{name}: ledger says {provider.used}, but {used[name]} is taken")
+        holds = [each.holds for each in state.environments.values() if each.provider == name]
+        _require(reduce(Needs.plus, holds, NOTHING) == provider.used, f"{name}: {holds} do not make {provider.used}")
     for environment in state.environments.values():
         _require(
             environment.held_cpu_milli == held[environment.number], f"environment {environment.number}: vCPUs held"

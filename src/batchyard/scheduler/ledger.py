@@ -18,6 +18,7 @@ def take(state: State, environment: Environment, instance_id: str, needs: Needs)
         return
     provider = state.providers[environment.provider]
     provider.used = provider.used.plus(needs)
+    environment.holds = environment.holds.plus(needs)
     if environment.capacity is not None:
         environment.held_cpu_milli += needs.cpu_milli
 
@@ -35,6 +36,7 @@ def give_back(state: State, environment: Environment, instance_id: str, needs: N
         return
     provider = state.providers[environment.provider]
     provider.used = provider.used.minus(needs)
+    environment.holds = environment.holds.minus(needs)
     if environment.capacity is not None:
         environment.held_cpu_milli -= needs.cpu_milli
 

@@ -35,6 +35,7 @@ from batchyard.model.needs import Needs
 from batchyard.model.shares import HeldShare
 from batchyard.scheduler import capacity, deletion, dependencies, fairshare, ledger, lifecycle, ordering, placement
 from batchyard.scheduler.state import Array, Environment, Job, Line, Open, Provider, Queue, State
+from batchyard.scheduler.verdicts import Look
 
 FACTS_PER_TURN = 2000
 FORESEEN = 1000  # jobs looked at behind a head that waits for an instance
@@ -96,6 +97,10 @@ class Scheduler:
     def applied_seq(self) -> int:
         """The number of the last request that is part of the state."""
         return self.state.applied_seq
+
+    def look(self) -> Look:
+        """Why jobs wait, as of now; good until the next turn."""
+        return Look(self.state)
 
     def provider_of(self, environment: int) -> str:
         """The provider that the environment draws on; until the next turn also of one that was deleted."""

@@ -178,7 +178,7 @@ class Environment:
     """
 
     __slots__ = (
-        "number", "provider", "instance", "enabled", "own", "deleting", "open", "capacity", "held_cpu_milli",
+        "number", "provider", "instance", "enabled", "own", "deleting", "open", "capacity", "held_cpu_milli", "holds",
         "instances", "by_id", "booting", "idle", "kept", "plain", "with_gpus", "ranked", "bound_cpu_milli",
     )  # fmt: skip
 
@@ -193,6 +193,7 @@ class Environment:
         self.capacity: Capacity | None = None
         self.bound_cpu_milli = 0  # its share of what a fair-share policy reserves from
         self.held_cpu_milli = 0  # of instances, or of Fargate's attempts
+        self.holds = NOTHING  # of its provider: with instances, or with attempts that are on none
         self.instances: dict[int, Instance] = {}
         self.by_id: dict[str, Instance] = {}
         self.booting: dict[int, Instance] = {}

@@ -1,0 +1,242 @@
+"""Why jobs wait: for a class of them what stands in the way, and the nearest thing that would change it.
+
+Reads the state and changes nothing. What it says agrees with what ``placement`` does: a job at the head of its queue
+that nothing stands in the way of is placed by the next settle; a property test says so. Each environment is judged as
+if the others were not there, and a DISABLED one as if it were not, so that a remedy that is named suffices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from batchyard.model import environments as env
+from batchyard.model.environments import Capacity, InstanceType
+from batchyard.model.needs import NOTHING, Needs
+from batchyard.model.verdicts import BID, GPU, MEMORY, VCPU, Holder, Kind, Obstacle, PlaceVerdict, Short, Verdict
+from batchyard.scheduler import allocation, capacity, fairshare
+from batchyard.scheduler.state import Environment, Provider, Queue, State
+
+# How far a remedy is away: what passes by itself is nearest, then what one call changes, then what asks for another
+# job or another machine.
+_FAR = (
+    Kind.TURN,
+    Kind.BOOTING,
+    Kind.ROOM_HELD,
+    Kind.AT_MAXIMUM,
+    Kind.RESERVED,
+    Kind.DISABLED,
+    Kind.BID_BELOW,
+    Kind.MAXIMUM_BELOW,
+    Kind.TYPE_ABOVE_MAXIMUM,
+    Kind.NO_TYPE,
+    Kind.RESERVATION_BELOW,
+    Kind.MACHINE_TOO_SMALL,
+    Kind.NO_MACHINE,
+    Kind.LEAVING,
+    Kind.UNDETERMINED,
+)
+_DISTANCE = {kind: distance for distance, kind in enumerate(_FAR)}
+
+
+class Look:
+    """One look at the state between two turns: what many classes ask of one machine is found once."""
+
+    __slots__ = ("_state", "_machines", "_holders")
+
+    def __init__(self, state: State):
+        self._state = state
+        self._machines: dict[str, tuple[Needs, dict[int, int]]] = {}
+        self._holders: dict[str, tuple[Holder, ...]] = {}
+
+    def verdict(self, queue: Queue, needs: Needs) -> Verdict:
+        """What stands in the way of the queue's jobs with these needs; the same in each share, but for its turn."""
+        own = self._of_policy(queue, needs.cpu_milli)
+        places = tuple(PlaceVerdict(number, self._in(number, needs)) for number in queue.environments)
+        nearest = _nearest(places)
+        if nearest is None:
+            return Verdict(Kind.UNDETERMINED, places, own)
+        here = places[nearest].obstacles
+        if own and _distance(own) >= _distance(here):
+            return Verdict(_farthest(own), places, own)
+        return Verdict(_farthest(here), places, own, nearest)
+
+    # -- what holds in every environment ---------------------------------------------------------------------------
+
+    def _of_policy(self, queue: Queue, cpu_milli: int) -> tuple[Obstacle, ...]:
+        bound = None if queue.policy is None else fairshare.bound_cpu_milli(self._state, queue)
+        if bound is None or queue.held_cpu_milli + cpu_milli <= bound:
+            return ()
+        if cpu_milli > bound:
+            return (Obstacle(Kind.RESERVATION_BELOW, (Short(VCPU, cpu_milli, bound),)),)
+        return (Obstacle(Kind.RESERVED, (Short(VCPU, cpu_milli, bound - queue.held_cpu_milli),)),)
+
+    # -- in one environment ----------------------------------------------------------------------------------------
+
+    def _in(self, number: int, needs: Needs) -> tuple[Obstacle, ...]:
+        environment = self._state.environments.get(number)
+        if environment is None or environment.deleting:
+            return (Obstacle(Kind.LEAVING),)
+        found = [] if environment.enabled else [Obstacle(Kind.DISABLED)]
+        provider = self._state.providers.get(environment.provider)
+        if provider is None:
+            return (*found, Obstacle(Kind.NO_MACHINE))
+        standing = _standing(environment, provider, needs)
+        return (*found, *(standing or self._passing(environment, provider, needs)))
+
+    def _passing(self, environment: Environment, provider: Provider, needs: Needs) -> list[Obstacle]:
+        """What is in the way now, where nothing stands in it for good."""
+        of = environment.capacity
+        free, idle = self._free(provider)
+        if of is None or of.fargate:
+            found = [] if capacity.slice_fits(environment, needs) else [_at_maximum(environment, needs.cpu_milli, 0)]
+            return found if needs.fits(free) else [*found, self._room_held(provider, needs, free)]
+        if capacity.ready(self._state, environment, needs) is not None:
+            return []
+        booting = capacity.boots_for(self._state, environment, needs)
+        if booting is not None:
+            return [Obstacle(Kind.BOOTING, type=booting.type, until_ms=booting.ready_ms)]
+        going = idle.get(environment.number, 0)
+        held = environment.held_cpu_milli - going
+        if capacity.type_to_launch(environment, provider, needs, held, free) is not None:
+            return []
+        return self._ungrown(environment, provider, needs, going, free)
+
+    def _ungrown(
+        self, environment: Environment, provider: Provider, needs: Needs, going: int, free: Needs
+    ) -> list[Obstacle]:
+        """Why no instance is launched: each thing by itself would be enough to stop it."""
+        of = environment.capacity
+        assert of is not None
+        found = []
+        held = environment.held_cpu_milli - going
+        if capacity.type_to_launch(environment, provider, needs, held, provider.room) is None:
+            alone = capacity.type_to_launch(environment, provider, needs, 0, provider.room)
+            found.append(_at_maximum(environment, needs.cpu_milli if alone is None else alone.room.cpu_milli, going))
+        wanted = _acceptable(of, capacity.best_first(environment, provider, needs), needs)
+        if not any(each.room.fits(free) for each in wanted):
+            smallest = min(wanted, key=lambda each: _lack(each.room, free))
+            found.append(self._room_held(provider, smallest.room, free, smallest.name))
+        return found or [Obstacle(Kind.UNDETERMINED)]
+
+    def _room_held(self, provider: Provider, room: Needs, free: Needs, type_name: str = "") -> Obstacle:
+        return Obstacle(Kind.ROOM_HELD, _short(room, free), type_name, holders=self._held_by(provider))
+
+    # -- what is asked of a machine --------------------------------------------------------------------------------
+
+    def _free(self, provider: Provider) -> tuple[Needs, dict[int, int]]:
+        """Its room, once idle instances have made what room they may, and how many vCPUs of which environment those
+        hold."""
+        found = self._machines.get(provider.name)
+        if found is None:
+            free, idle = provider.room.minus(provider.used), dict[int, int]()
+            for instance in capacity.may_go(self._state, provider.name):
+                free = free.plus(instance.room)
+                idle[instance.environment] = idle.get(instance.environment, 0) + instance.room.cpu_milli
+            found = self._machines[provider.name] = free, idle
+        return found
+
+    def _held_by(self, provider: Provider) -> tuple[Holder, ...]:
+        """Who holds how much of the machine, most vCPUs first."""
+        found = self._holders.get(provider.name)
+        if found is None:
+            held = []
+            for environment in self._state.environments.values():
+                if environment.provider == provider.name and environment.holds != NOTHING:
+                    held.append(Holder(environment.number, environment.holds))
+            held.sort(key=lambda each: (-each.holds.cpu_milli, -each.holds.memory_mib, each.environment))
+            found = self._holders[provider.name] = tuple(held)
+        return found
+
+
+def _nearest(places: Sequence[PlaceVerdict]) -> int | None:
+    """The first environment that has room or is getting it, as ``placement`` does; else the one that lacks least."""
+    for at, place in enumerate(places):
+        if all(each.kind == Kind.BOOTING for each in place.obstacles):
+            return at
+    return min(range(len(places)), key=lambda at: _distance(places[at].obstacles), default=None)
+
+
+def _standing(environment: Environment, provider: Provider, needs: Needs) -> list[Obstacle]:
+    """What somebody has to change before these needs could ever be met there."""
+    of, machine = environment.capacity, provider.room
+    if of is None:
+        return _beyond(needs, machine)
+    found = []
+    if needs.cpu_milli > of.max_cpu_milli:
+        found.append(Obstacle(Kind.MAXIMUM_BELOW, (Short(VCPU, needs.cpu_milli, of.max_cpu_milli),)))
+    if of.fargate:
+        return [*found, *_beyond(needs, machine)]
+    ranked = capacity.best_first(environment, provider, needs)
+    if not ranked:
+        return [*found, *_without_type(of, needs, machine)]
+    first = ranked[0].room.cpu_milli
+    if not found and of.strategy == env.BEST_FIT and not of.spot and first > of.max_cpu_milli:
+        return [Obstacle(Kind.TYPE_ABOVE_MAXIMUM, (Short(VCPU, first, of.max_cpu_milli),), ranked[0].name)]
+    return found
+
+
+def _without_type(of: Capacity, needs: Needs, machine: Needs) -> list[Obstacle]:
+    """Why no allowed type will do; an environment that carves needs none."""
+    if of.carves and needs.cpu_milli:
+        return _beyond(allocation.measured(needs).room, machine)
+    holding = [each for each in of.types if needs.fits(each.usable)]
+    if not holding:
+        return [*_no_type(of.types, needs), *_beyond(needs, machine)]
+    fitting = [each for each in holding if each.room.fits(machine)]
+    if not fitting:
+        nearest = min(holding, key=lambda each: _lack(each.room, machine))
+        return [Obstacle(Kind.MACHINE_TOO_SMALL, _short(nearest.room, machine), nearest.name)]
+    cheapest = min(fitting, key=_percent)
+    return [Obstacle(Kind.BID_BELOW, (Short(BID, _percent(cheapest), of.bid_percent),), cheapest.name)]
+
+
+def _no_type(types: Sequence[InstanceType], needs: Needs) -> list[Obstacle]:
+    """The type that falls short of the fewest things, and of those by the least."""
+    if not types:
+        return [Obstacle(Kind.NO_TYPE)]
+    nearest = min(types, key=lambda each: _lack(needs, each.usable))
+    return [Obstacle(Kind.NO_TYPE, _short(needs, nearest.usable), nearest.name)]
+
+
+def _beyond(needs: Needs, machine: Needs) -> list[Obstacle]:
+    short = _short(needs, machine)
+    return [Obstacle(Kind.MACHINE_TOO_SMALL, short)] if short else []
+
+
+def _at_maximum(environment: Environment, cpu_milli: int, going: int) -> Obstacle:
+    """`cpu_milli` more are one too many; `going` of those that it holds would make room."""
+    assert environment.capacity is not None
+    left = environment.capacity.max_cpu_milli - (environment.held_cpu_milli - going)
+    return Obstacle(Kind.AT_MAXIMUM, (Short(VCPU, cpu_milli, max(0, left)),))
+
+
+def _acceptable(of: Capacity, ranked: tuple[InstanceType, ...], needs: Needs) -> tuple[InstanceType, ...]:
+    """The types that ``allocation.choose`` considers for these needs."""
+    if of.strategy == env.BEST_FIT and ranked:
+        return ranked[:1]
+    return (*ranked, allocation.measured(needs)) if of.carves and needs.cpu_milli else ranked
+
+
+def _percent(of: InstanceType) -> int:
+    """What Spot costs, in whole percent of the on-demand price, rounded up: a bid of so much takes it."""
+    return -(-of.spot_price * 100 // max(1, of.price))
+
+
+def _short(asked: Needs, has: Needs) -> tuple[Short, ...]:
+    dimensions = zip((VCPU, MEMORY, GPU), asked, has, strict=True)
+    return tuple(Short(name, wanted, there) for name, wanted, there in dimensions if wanted > there)
+
+
+def _lack(asked: Needs, has: Needs) -> tuple[int, int, Needs]:
+    """How far `has` falls short: of how many things, and by how much altogether, in thousandths of what there is."""
+    short = _short(asked, has)
+    return len(short), sum((each.asked - each.has) * 1000 // max(1, each.has) for each in short), asked
+
+
+def _distance(obstacles: Sequence[Obstacle]) -> tuple[int, int]:
+    """The farthest of what would have to change, and how many things: the nearest environment has the least."""
+    return _DISTANCE[_farthest(obstacles)], len(obstacles)
+
+
+def _farthest(obstacles: Sequence[Obstacle]) -> Kind:
+    return max((each.kind for each in obstacles), key=_DISTANCE.__getitem__, default=Kind.TURN)
