@@ -53,8 +53,8 @@ class Intake(Protocol):
     async def update_environment(self, change: EnvironmentChange) -> bool:
         """Store the change; False (and nothing stored) if there is no such environment.
 
-        ClientError if it is being deleted. A call that was stored before is not carried out again, here and in all
-        other methods that take an idempotency key.
+        ClientError if it is being deleted, or changed by another call at the same time. A call that was stored before
+        is not carried out again, here and in all other methods that take an idempotency key.
         """
 
     async def update_queue(self, change: QueueChange) -> bool:

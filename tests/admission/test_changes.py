@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from batchyard.admission import environments, queues
+from batchyard.catalogue.reader import built_in
 from batchyard.errors import ClientError
 from batchyard.model.jobs import EnvironmentChange, QueueChange
 from batchyard.model.needs import Needs
@@ -21,7 +22,7 @@ LIMIT = {"reason": "x", "state": "RUNNABLE", "maxTimeSeconds": 600, "action": "C
 
 def environment(current=HERE, **members):
     request = msgspec.convert({"computeEnvironment": "ce"} | members, shapes.UpdateComputeEnvironmentRequest)
-    return environments.admit_change(request, current, 5, b"key")
+    return environments.admit_change(request, current, 5, b"key", built_in, lambda: 0)
 
 
 def queue(*names, **members):
@@ -41,12 +42,9 @@ ONE_OF = "One of [state | compute-resources | service-role | unmanaged-vcpus] is
         ({}, ONE_OF),
         ({"context": "x"}, ONE_OF),
         ({"updatePolicy": {"terminateJobsOnUpdate": True}}, ONE_OF),
-        ({"state": "DISABLED", "updatePolicy": {}}, "updatePolicy is for changes of computeResources"),
-        (
-            {"computeResources": {"maxvCpus": 3}},
-            "does not support changing computeResources of a compute environment yet",
-        ),
-        ({"state": "ENABLED", "computeResources": {}}, "move the queues to it with UpdateJobQueue."),
+        ({"computeResources": {}}, ONE_OF),
+        ({"state": "DISABLED", "updatePolicy": {}}, "updatePolicy cannot be changed of ce, an UNMANAGED"),
+        ({"computeResources": {"maxvCpus": 3}}, "computeResources cannot be changed of ce, an UNMANAGED"),
         ({"eksConfiguration": {}}, "changing eksConfiguration"),
         ({"ecsSettings": {}}, "changing ecsSettings"),
         ({"serviceRole": ""}, "ServiceRole is required."),

@@ -60,7 +60,7 @@ def test_changes_of_infrastructure_are_refused_by_name(furnished):
         state="DISABLED",
         computeResources={"maxvCpus": 9},
     )
-    assert "does not support changing computeResources" in text and "UpdateJobQueue" in text
+    assert "computeResources cannot be changed of ce, an UNMANAGED compute environment" in text
     assert environment(furnished)["state"] == "ENABLED", "nothing of it was stored"
     text = refusal(
         furnished.batch.update_compute_environment,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from batchyard.model import states
 from batchyard.model.actions import ReleaseAttempt, StartAttempt, StopAttempt
-from batchyard.model.environments import Capacity, Timing
+from batchyard.model.environments import BEST_FIT, Capacity, HeldInstance, Timing
 from batchyard.model.events import (
     AttemptEnded,
     AttemptLost,
@@ -25,6 +25,7 @@ from batchyard.model.events import (
     TimingSet,
     Upstream,
 )
+from batchyard.model.facts import InstanceEnded, InstanceLaunched
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import AFTER, CANCEL, N_TO_N, SEQUENTIAL, TERMINATE, RetryPolicy
 from batchyard.model.needs import Needs
@@ -108,6 +109,8 @@ class World:
         """Change members of an environment or queue."""
         current = self.current(number)
         assert not current.deleting, "the store's guards let nobody change what is to be deleted"
+        if isinstance(current, EnvironmentChanged) and current.capacity is not None:
+            current = current._replace(capacity=current.capacity._replace(desired_cpu_milli=0))  # it was for then
         self._change(current._replace(seq=self._number(), **given))
 
     def delete(self, number: int) -> None:
@@ -198,6 +201,7 @@ class World:
         if twin is not None:
             other = twin.turn(self.now_ms, events)
             assert other == decision, f"a scheduler rebuilt from rows decided differently: {other}, not {decision}"
+        self._check_launches(decision)
         self.rows.apply(self.now_ms, decision.facts, self.submitted)
         self.decisions.append(decision)
         for action in decision.actions:
@@ -205,6 +209,25 @@ class World:
             self._act(action)
         invariants.check(self.scheduler.state)
         return decision
+
+    def _check_launches(self, decision: Decision) -> None:
+        """Nothing is launched at the maximum or beyond, and by BEST_FIT on demand nothing that passes it."""
+        held: dict[int, int] = {}
+        there = dict(self.rows.instances)
+        for each in there.values():
+            held[each.environment] = held.get(each.environment, 0) + each.room.cpu_milli
+        for fact in decision.facts:
+            if isinstance(fact, InstanceLaunched):
+                there[fact.number] = HeldInstance(*fact)
+                capacity = self.scheduler.state.environments[fact.environment].capacity
+                before = held.get(fact.environment, 0)
+                held[fact.environment] = after = before + fact.room.cpu_milli
+                strict = capacity.strategy == BEST_FIT and not capacity.spot
+                passed = after > capacity.max_cpu_milli if strict else before >= capacity.max_cpu_milli
+                assert not passed, f"{fact.type} was launched beside {before} milli-vCPUs of {capacity.max_cpu_milli}"
+            elif isinstance(fact, InstanceEnded):
+                gone = there[fact.number]
+                held[gone.environment] -= gone.room.cpu_milli
 
     def settle(self) -> None:
         """Turn until there is nothing left to decide."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from batchyard.errors import ClientError
 from batchyard.model import facts as f
+from batchyard.model.environments import Capacity, InstanceType
 from batchyard.model.events import EnvironmentChanged, QueueChanged
 from batchyard.model.ids import WHOLE
 from batchyard.model.needs import Needs
@@ -284,3 +286,45 @@ def test_what_was_wished_is_there_after_a_restart(data, ask, reader):
         await again.close()
 
     ask(story)
+
+
+# -- changes of what a managed environment may hold --------------------------------------------------------------------
+
+CAPACITY = Capacity("EC2", 8000, 0, 4000, types=(InstanceType("t", Needs(1000, 64), 60, 1, 1, 0),))
+
+
+def managed(capacity=CAPACITY, **members) -> bytes:
+    return msgspec.json.encode({"computeResources": {"maxvCpus": 8}, "capacity": capacity} | members)
+
+
+def test_what_is_desired_is_told_with_the_request_that_desires_it_and_with_no_other(ask, commits):
+    async def story(intake, yard):
+        await intake.create_environment(asking.environment("m", body=managed()))
+        await intake.update_environment(environment_change("m", enabled=True))
+        wider = CAPACITY._replace(max_cpu_milli=16_000, desired_cpu_milli=6000)
+        await intake.update_environment(environment_change("m", members={"capacity": wider}))
+        await intake.update_environment(environment_change("m", members={"serviceRole": "new"}))
+        await disabled(intake, environment="m")
+
+    ask(story)
+    told = [event.capacity for event in commits.requests(3, 100, NOBODY)]
+    assert [(each.max_cpu_milli, each.desired_cpu_milli) for each in told] == [
+        (8000, 4000), (8000, 0), (16_000, 6000), (16_000, 0), (16_000, 0), (16_000, 0),
+    ]  # fmt: skip
+
+
+def test_of_two_changes_made_of_the_same_value_the_second_is_refused(ask, reader):
+    async def story(intake, yard):
+        await intake.create_environment(asking.environment("m", body=managed()))
+        seen = {"computeResources": {"maxvCpus": 8}, "updatePolicy": None}
+        for number, vcpus in enumerate((9, 10)):
+            members = {"computeResources": {"maxvCpus": vcpus}}
+            change = environment_change("m", members=members)._replace(seen=seen, idempotency=b"%d" % number)
+            if number:
+                await refused("Cannot update, resource is being modified", intake.update_environment(change))
+            else:
+                assert await intake.update_environment(change)
+                assert await intake.update_environment(change), "a repeated call is not its own rival"
+
+    ask(story)
+    assert reader.environment(REGION, "m").body["computeResources"] == {"maxvCpus": 9}

@@ -20,6 +20,7 @@ from batchyard.admission import compiled, environments, job_definitions, jobs, q
 from batchyard.catalogue.reader import built_in
 from batchyard.errors import ApiError, ClientError
 from batchyard.executors import contract
+from batchyard.model.environments import Capacity
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import AttemptSpec
 from batchyard.ports import EnvironmentRow, QueueRow
@@ -37,6 +38,20 @@ DEFINITION: dict[str, Any] = {
 }
 SUBMISSION: dict[str, Any] = {"jobName": "base", "jobQueue": "base", "jobDefinition": "base"}
 ENVIRONMENT: dict[str, Any] = {"computeEnvironmentName": "base", "type": "UNMANAGED", "serviceRole": ROLE}
+MANAGED: dict[str, Any] = {
+    "computeEnvironmentName": "base",
+    "type": "MANAGED",
+    "computeResources": {
+        "type": "SPOT",
+        "allocationStrategy": "SPOT_CAPACITY_OPTIMIZED",
+        "minvCpus": 0,
+        "maxvCpus": 16,
+        "instanceTypes": ["c5"],
+        "subnets": ["subnet-1"],
+        "securityGroupIds": ["sg-1"],
+        "instanceRole": "any",
+    },
+}
 QUEUE: dict[str, Any] = {
     "jobQueueName": "base",
     "priority": 1,
@@ -129,9 +144,16 @@ def _queue(request: shapes.CreateJobQueueRequest) -> Outcome:
 
 
 def _environment_change(request: shapes.UpdateComputeEnvironmentRequest) -> Outcome:
-    current = EnvironmentRow(1, REGION, "base", UUID, "UNMANAGED", "local", True, {"serviceRole": ROLE})
-    change = environments.admit_change(request, current, NOW_MS, None)
-    return Outcome(change._replace(members={}), (), change.members)
+    """Of the machine where unmanagedvCpus is tried, else of Spot instances that came at AWS's own choice of role."""
+    create = msgspec.convert(MANAGED, shapes.CreateComputeEnvironmentRequest)
+    body = msgspec.json.decode(environments.admit(create, REGION, UUID, NOW_MS, built_in).body)
+    body["capacity"] = msgspec.convert(body["capacity"], Capacity)
+    current = EnvironmentRow(1, REGION, "base", UUID, "MANAGED", "local", True, body)
+    if request.unmanagedvCpus is not msgspec.UNSET or request.serviceRole is not msgspec.UNSET:
+        current = current._replace(kind="UNMANAGED", body={"serviceRole": ROLE})
+    change = environments.admit_change(request, current, NOW_MS, None, built_in, lambda: 0)
+    told = change.members.get("capacity", body["capacity"])
+    return Outcome((change._replace(members={}, seen={}), told), (), change.members)
 
 
 def _queue_change(request: shapes.UpdateJobQueueRequest) -> Outcome:
@@ -146,7 +168,9 @@ TRIALS = {
     "SubmitJob": Trial(SUBMISSION, _submitted, ("containerOverrides", "retryStrategy", "timeout", "arrayProperties")),
     "CreateComputeEnvironment": Trial(ENVIRONMENT, _environment, ()),
     "CreateJobQueue": Trial(QUEUE, _queue, ()),
-    "UpdateComputeEnvironment": Trial({"computeEnvironment": "base", "state": "ENABLED"}, _environment_change, ()),
+    "UpdateComputeEnvironment": Trial(
+        {"computeEnvironment": "base", "state": "ENABLED"}, _environment_change, ("computeResources", "updatePolicy")
+    ),
     "UpdateJobQueue": Trial({"jobQueue": "base", "state": "ENABLED"}, _queue_change, ()),
 }
 
@@ -283,7 +307,25 @@ SAMPLES: dict[str, tuple[dict[str, Any], ...]] = {
     "UpdateComputeEnvironment.computeResources": ({"computeResources": {"maxvCpus": 4}},),
     "UpdateComputeEnvironment.ecsSettings": ({"ecsSettings": {}},),
     "UpdateComputeEnvironment.eksConfiguration": ({"eksConfiguration": {}},),
-    "UpdateComputeEnvironment.updatePolicy": ({"updatePolicy": {"terminateJobsOnUpdate": True}},),
+    "UpdateComputeEnvironment.computeResources.instanceTypes": ({"computeResources": {"instanceTypes": ["m5"]}},),
+    "UpdateComputeEnvironment.computeResources.ec2Configuration": (
+        {"computeResources": {"ec2Configuration": [{"imageType": "ECS_AL2023"}]}},
+    ),
+    "UpdateComputeEnvironment.computeResources.scalingPolicy": (
+        {"computeResources": {"scalingPolicy": {"minScaleDownDelayMinutes": 30}}},
+    ),
+    "UpdateComputeEnvironment.computeResources.type": (
+        {"computeResources": {"type": "EC2", "allocationStrategy": "BEST_FIT_PROGRESSIVE"}},
+        {"computeResources": {"type": "FARGATE"}},
+    ),
+    **{
+        f"UpdateComputeEnvironment.{member}": ({"updatePolicy": value, "computeResources": {"maxvCpus": 8}},)
+        for member, value in (
+            ("updatePolicy", {"terminateJobsOnUpdate": True}),
+            ("updatePolicy.terminateJobsOnUpdate", {"terminateJobsOnUpdate": True}),
+            ("updatePolicy.jobExecutionTimeoutMinutes", {"jobExecutionTimeoutMinutes": 5}),
+        )
+    },
     "UpdateJobQueue.computeEnvironmentOrder": (
         {"computeEnvironmentOrder": [{"order": 1, "computeEnvironment": "two"}]},
     ),

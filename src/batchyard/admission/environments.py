@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from batchyard.admission import managed, names, tags
-from batchyard.admission.managed import Machines
+from batchyard.admission import managed, managed_updates, names, tags
+from batchyard.admission.managed import SERVICE_LINKED, Machines, is_service_linked
 from batchyard.errors import ClientError
 from batchyard.model.environments import Capacity
 from batchyard.model.jobs import EnvironmentChange, NewEnvironment
@@ -24,7 +24,6 @@ from batchyard.ports import EnvironmentRow
 from batchyard.wire.shapes import CreateComputeEnvironmentRequest, UpdateComputeEnvironmentRequest
 
 MANAGED, UNMANAGED = "MANAGED", "UNMANAGED"
-SERVICE_LINKED = "AWSServiceRoleForBatch"
 PROVIDER_TAG = "batchyard:provider"
 LOCAL, PRETEND = PROVIDERS = ("local", "pretend")
 MEMORY_TAG = "batchyard:memory"  # MiB of a pretend environment
@@ -71,19 +70,34 @@ def admit(
 
 
 def admit_change(
-    request: UpdateComputeEnvironmentRequest, current: EnvironmentRow, now_ms: int, idempotency: bytes | None
+    request: UpdateComputeEnvironmentRequest,
+    current: EnvironmentRow,
+    now_ms: int,
+    idempotency: bytes | None,
+    machines: Callable[[], Machines],
+    held_vcpus: Callable[[], int],
 ) -> EnvironmentChange:
-    """What to change of `current`, or ClientError. What the request does not name stays as it is."""
-    _refuse_infrastructure(request, current.name)
-    if request.state is UNSET and request.serviceRole is UNSET and request.unmanagedvCpus is UNSET:
+    """What to change of `current`, or ClientError. What the request does not name stays as it is.
+
+    `held_vcpus` are those of its instances; it and `machines` are asked only where they matter.
+    """
+    _refuse_unsupported(request, current.name)
+    resources = request.computeResources
+    changes = resources is not UNSET and any(value is not UNSET for value in msgspec.structs.astuple(resources))
+    if request.state is request.serviceRole is request.unmanagedvCpus is UNSET and not changes:
         raise ClientError("One of [state | compute-resources | service-role | unmanaged-vcpus] is required.")
-    if request.updatePolicy is not UNSET:
-        raise ClientError(
-            f"updatePolicy is for changes of computeResources, and compute environment {current.name} has none to "
-            "change.",
-            "Leave updatePolicy out.",
-        )
     members: dict[str, Any] = {}
+    seen: dict[str, Any] = {}
+    if changes or request.updatePolicy is not UNSET:
+        _refuse_unmanaged(request, current)
+        if request.updatePolicy is not UNSET:
+            members["updatePolicy"] = managed_updates.admit_policy(request.updatePolicy, current.body)
+        seen = {name: current.body.get(name) for name in ("computeResources", "updatePolicy")}
+    if changes:
+        enabled = current.enabled if request.state is UNSET else request.state == "ENABLED"
+        _refuse_vain_wish(request, current.name, enabled)
+        policy = members.get("updatePolicy") or current.body.get("updatePolicy", {})
+        members |= managed_updates.admit(resources, current.body, policy, held_vcpus, machines)
     if request.serviceRole is not UNSET:
         if not request.serviceRole:
             raise ClientError("ServiceRole is required.")
@@ -93,12 +107,29 @@ def admit_change(
         members |= _unmanaged_vcpus(request.unmanagedvCpus, current)
     if request.context is not UNSET:
         members["context"] = request.context
-    enabled = None if request.state is UNSET else request.state == "ENABLED"
-    return EnvironmentChange(current.region, current.name, now_ms, idempotency, enabled, members)
+    switched = None if request.state is UNSET else request.state == "ENABLED"
+    return EnvironmentChange(current.region, current.name, now_ms, idempotency, switched, members, seen)
 
 
-def _refuse_infrastructure(request: UpdateComputeEnvironmentRequest, name: str) -> None:
-    for member in ("computeResources", "ecsSettings", "eksConfiguration"):
+def _refuse_unmanaged(request: UpdateComputeEnvironmentRequest, current: EnvironmentRow) -> None:
+    if current.kind != MANAGED:
+        member = "updatePolicy" if request.computeResources is UNSET else "computeResources"
+        raise ClientError(
+            f"{member} cannot be changed of {current.name}, an UNMANAGED compute environment: it is the whole machine.",
+            f"Leave {member} out.",
+        )
+
+
+def _refuse_vain_wish(request: UpdateComputeEnvironmentRequest, name: str, enabled: bool) -> None:
+    if request.computeResources.desiredvCpus is not UNSET and not enabled:
+        raise ClientError(
+            f"desiredvCpus cannot be raised while compute environment {name} is DISABLED: it launches nothing.",
+            "Enable it, in this or an earlier call.",
+        )
+
+
+def _refuse_unsupported(request: UpdateComputeEnvironmentRequest, name: str) -> None:
+    for member in ("ecsSettings", "eksConfiguration"):
         if getattr(request, member) is not UNSET:
             raise ClientError(
                 f"Batchyard does not support changing {member} of a compute environment yet ({name}).",
@@ -108,7 +139,7 @@ def _refuse_infrastructure(request: UpdateComputeEnvironmentRequest, name: str) 
 
 def _unmanaged_vcpus(vcpus: int, current: EnvironmentRow) -> dict[str, Any]:
     """The new members of the body; a pretend environment that has its size from this number changes it."""
-    if current.kind == "MANAGED":
+    if current.kind == MANAGED:
         raise ClientError("unmanagedvCpus is not applicable for managed Compute Environments")
     if vcpus < 0:
         raise ClientError(f"unmanagedvCpus must be 0 or more, got {vcpus}.", "Give the number of vCPUs.")
@@ -124,7 +155,7 @@ def _check_change_of_role(role: str, current: EnvironmentRow) -> None:
         _check_role(role)
         return
     linked = {True: "the service-linked role", False: "a role of its own"}
-    now, then = (_is_service_linked(each) for each in (current.body.get("serviceRole") or SERVICE_LINKED, role))
+    now, then = (is_service_linked(each) for each in (current.body.get("serviceRole") or SERVICE_LINKED, role))
     if now != then:
         raise ClientError(
             f"serviceRole: compute environment {current.name} has {linked[now]} and cannot change to {linked[then]}.",
@@ -133,12 +164,8 @@ def _check_change_of_role(role: str, current: EnvironmentRow) -> None:
 
 
 def _check_role(role: str) -> None:
-    if _is_service_linked(role):
+    if is_service_linked(role):
         raise ClientError("Service Linked Role cannot be used with UNMANAGED Compute Environment")
-
-
-def _is_service_linked(role: str) -> bool:
-    return SERVICE_LINKED in role or "/aws-service-role/" in role
 
 
 def _managed(request: CreateComputeEnvironmentRequest, machines: Callable[[], Machines]) -> Capacity:

@@ -18,6 +18,7 @@ from batchyard.model import environments as env
 from batchyard.model.environments import Capacity, InstanceType
 from batchyard.wire.shapes import ComputeResource, LaunchTemplateSpecification, LaunchTemplateSpecificationOverride
 
+SERVICE_LINKED = "AWSServiceRoleForBatch"
 VCPUS_MAX = 10**8
 SUBNETS_MAX, GROUPS_MAX, OVERRIDES_MAX = 16, 5, 10
 DELAY_MIN, DELAY_MAX = 20, 10_080  # minutes
@@ -54,8 +55,14 @@ class Machines(Protocol):
     def is_arm(self, found: InstanceType) -> bool: ...
 
 
-def admit(resources: ComputeResource, machines: Callable[[], Machines]) -> Capacity:
-    """What the environment may hold, or ClientError."""
+def is_service_linked(role: str) -> bool:
+    return SERVICE_LINKED in role or "/aws-service-role/" in role
+
+
+def admit(
+    resources: ComputeResource, machines: Callable[[], Machines], types: tuple[InstanceType, ...] | None = None
+) -> Capacity:
+    """What the environment may hold, or ClientError. `types` are what its instanceTypes are known to stand for."""
     if resources.type not in KINDS:
         raise ClientError(
             f"computeResources.type {resources.type!r} is not supported by Batchyard.", f"Use {', '.join(KINDS)}."
@@ -78,7 +85,7 @@ def admit(resources: ComputeResource, machines: Callable[[], Machines]) -> Capac
         desired_cpu_milli=desired * 1000,
         strategy=resources.allocationStrategy or env.BEST_FIT,
         bid_percent=100 if resources.bidPercentage is UNSET else resources.bidPercentage,
-        types=_types(names, machines()),
+        types=_types(names, machines()) if types is None else types,
         carves=not CARVING.isdisjoint(names),
         linger_ms=_linger_ms(resources),
     )

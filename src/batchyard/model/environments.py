@@ -20,6 +20,8 @@ SPOT_CAPACITY_OPTIMIZED = "SPOT_CAPACITY_OPTIMIZED"
 SPOT_PRICE_CAPACITY_OPTIMIZED = "SPOT_PRICE_CAPACITY_OPTIMIZED"
 SPOT_CAPACITY_OPTIMIZED_PRIORITIZED = "SPOT_CAPACITY_OPTIMIZED_PRIORITIZED"
 
+UPDATE_MS = 1_800_000  # AWS's default for jobExecutionTimeoutMinutes
+
 FIT = "local.fit"  # the type of an instance that is carved to the measure of a job
 
 
@@ -47,12 +49,13 @@ class Capacity(NamedTuple):
     kind: str
     max_cpu_milli: int
     min_cpu_milli: int = 0
-    desired_cpu_milli: int = 0  # at its creation
+    desired_cpu_milli: int = 0  # to be had right now, as far as there is room; 0: nothing was asked
     strategy: str = BEST_FIT
     bid_percent: int = 100  # of the on-demand price, up to which Spot is taken
     types: tuple[InstanceType, ...] = ()
     carves: bool = False  # whether a job that fits the machine but no type gets an instance of its own measure
     linger_ms: int | None = None  # how long an idle instance stays, if not as long as everywhere
+    update_ms: int = UPDATE_MS  # how long jobs go on upon instances that an update replaces; 0: not at all
 
     @property
     def fargate(self) -> bool:

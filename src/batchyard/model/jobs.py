@@ -81,7 +81,10 @@ class NewQueue(NamedTuple):
 
 
 class EnvironmentChange(NamedTuple):
-    """An update of a compute environment; what is None stays. `members` take the place of those of its body."""
+    """An update of a compute environment; what is None stays. `members` take the place of those of its body.
+
+    `seen` are the members of its body from which new ones were made: if they are others by now, nothing is changed.
+    """
 
     region: str
     name: str
@@ -89,6 +92,7 @@ class EnvironmentChange(NamedTuple):
     idempotency: bytes | None
     enabled: bool | None = None
     members: Mapping[str, Any] = {}
+    seen: Mapping[str, Any] = {}
 
 
 class QueueChange(NamedTuple):

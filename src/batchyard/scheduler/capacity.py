@@ -261,10 +261,16 @@ def due_ms(state: State) -> int | None:
 
 
 def watch_all(state: State) -> None:
-    """What idle instances wait for has changed."""
-    for instance in state.instances.values():
+    """How long idle instances stay has changed."""
+    for environment in state.environments.values():
+        watch_idle(state, environment)
+
+
+def watch_idle(state: State, environment: Environment) -> None:
+    """Likewise, in one environment; those that boot are idle, too."""
+    for instance in environment.instances.values():
         if not instance.jobs:
-            _watch(state, state.environments[instance.environment], instance)
+            _watch(state, environment, instance)
 
 
 def _watch(state: State, environment: Environment, instance: Instance) -> None:

@@ -99,10 +99,6 @@ def _check_ledger(state: State) -> None:
 
 
 def _check_instances(state: State, environment: Environment) -> None:
-    capacity = environment.capacity
-    over = sum(1 for _ in environment.instances) and environment.held_cpu_milli - (
-        capacity.max_cpu_milli if capacity else 0
-    )
     for instance in environment.instances.values():
         name = f"instance {instance.number} ({instance.type})"
         _require(min(instance.free) >= 0, f"{name}: {instance.free} is free")
@@ -113,8 +109,6 @@ def _check_instances(state: State, environment: Environment) -> None:
         if not instance.jobs:
             watched = any(number == instance.number for _, number in state.timers)
             _require(watched or instance.number in environment.kept, f"{name}: idle and nobody looks at it again")
-    if over > 0:  # by one instance at most, and never with BEST_FIT on demand
-        _require(any(each.room.cpu_milli > over for each in environment.instances.values()), "over the maximum by two")
 
 
 def _check_places(state: State) -> None:

@@ -248,9 +248,8 @@ def _environment_changed(state: State, event: EnvironmentChanged) -> None:
     if _is_new(state, event.seq):
         if event.room is not None:
             _provider_sized(state, ProviderSized(event.provider, event.room))
-        is_new = event.environment not in state.environments
         _set_environment(state, event)
-        if is_new and event.capacity is not None and event.capacity.desired_cpu_milli:
+        if event.enabled and event.capacity is not None and event.capacity.desired_cpu_milli:
             capacity.fill(state, state.environments[event.environment], event.capacity.desired_cpu_milli)
 
 
@@ -266,6 +265,7 @@ def _set_environment(state: State, event: EnvironmentChanged) -> None:
     if environment.capacity != event.capacity:
         environment.capacity = event.capacity
         environment.ranked.clear()
+        capacity.watch_idle(state, environment)
     state.leaving_environments = [each for _, each in sorted(state.environments.items()) if each.deleting]
     state.unsettled = True
 

@@ -66,7 +66,7 @@ class Configuration:
         body = new.body.decode()
         row = (seq, new.region, new.name, new.uuid, new.kind, new.provider, int(new.enabled), body, new.created_ms)
         db.execute(_ENVIRONMENTS.insert, row)
-        value = _environment_value(new.provider, new.uuid, int(new.enabled), 0, body)
+        value = _environment_value(new.provider, new.uuid, int(new.enabled), 0, body, fresh=True)
         _record(db, seq, seq, ENVIRONMENT, value, new.created_ms, new.idempotency)
         return seq
 
@@ -77,11 +77,12 @@ class Configuration:
         if row is None:
             return False
         _refuse_in_flux(row, "update")
+        _refuse_overtaken(row.body, change)
         enabled = row.enabled if change.enabled is None else int(change.enabled)
         body = _merged(row.body, change)
         seq = self._number(change.at_ms)
         db.execute(_ENVIRONMENTS.update, (seq, enabled, body, row.id))
-        value = _environment_value(row.provider, row.uuid, enabled, 0, body)
+        value = _environment_value(row.provider, row.uuid, enabled, 0, body, fresh="capacity" in change.members)
         _record(db, seq, row.id, ENVIRONMENT, value, change.at_ms, change.idempotency)
         return True
 
@@ -101,7 +102,7 @@ class Configuration:
             raise ClientError("Cannot delete, found existing JobQueue relationship")
         seq = self._number(deletion.at_ms)
         db.execute(_ENVIRONMENTS.delete, (seq, deletion.at_ms, row.id))
-        value = _environment_value(row.provider, row.uuid, 0, 1, row.body)
+        value = _environment_value(row.provider, row.uuid, 0, 1, row.body, fresh=False)
         _record(db, seq, row.id, ENVIRONMENT, value, deletion.at_ms, deletion.idempotency)
         return True
 
@@ -197,6 +198,14 @@ def _refuse_in_flux(row: _Environment | _Queue, verb: str) -> None:
         raise ClientError(f"Cannot {verb}, resource is being modified")
 
 
+def _refuse_overtaken(body: str, change: EnvironmentChange) -> None:
+    """New members were made of old ones; another call may have changed those meanwhile."""
+    if change.seen:
+        there = columns.decode(body)
+        if any(there.get(name) != value for name, value in change.seen.items()):
+            raise ClientError("Cannot update, resource is being modified")
+
+
 def _check_environments(db: sqlite3.Connection, numbers: tuple[int, ...]) -> None:
     """One that is being deleted runs nothing more; once it is gone its number names nothing."""
     for number in numbers:
@@ -209,8 +218,14 @@ def _merged(body: str, change: EnvironmentChange | QueueChange) -> str:
     return columns.encode(columns.decode(body) | dict(change.members)) if change.members else body
 
 
-def _environment_value(provider: str, uuid: str, enabled: int, deleting: int, body: str) -> EnvironmentValue:
-    """What the engine is told, as far as it stands in the body."""
+def _environment_value(
+    provider: str, uuid: str, enabled: int, deleting: int, body: str, *, fresh: bool
+) -> EnvironmentValue:
+    """What the engine is told, as far as it stands in the body. `fresh`: this very request brings the capacity; what
+    it wants to be had right now is not wanted again by later ones."""
     told = columns.environment_body(body)
-    cpu_milli = 0 if told.capacity is not None else (told.unmanagedvCpus or 0) * 1000
-    return EnvironmentValue(provider, uuid, enabled, deleting, told.room, told.capacity, cpu_milli)
+    capacity = told.capacity
+    if capacity is not None and not fresh:
+        capacity = capacity._replace(desired_cpu_milli=0)
+    cpu_milli = 0 if capacity is not None else (told.unmanagedvCpus or 0) * 1000
+    return EnvironmentValue(provider, uuid, enabled, deleting, told.room, capacity, cpu_milli)

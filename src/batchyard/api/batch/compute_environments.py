@@ -50,7 +50,9 @@ async def update_compute_environment(
     row = find_environment(context, call, given)
     if row is None:
         raise unknown(given)
-    change = environments.admit_change(request, row, call.now_ms, call.idempotency)
+    change = environments.admit_change(
+        request, row, call.now_ms, call.idempotency, context.machines, lambda: _held_vcpus(context, row)
+    )
     if not await context.intake.update_environment(change):
         raise unknown(given)  # it went in this very moment
     return UpdateComputeEnvironmentResponse(
@@ -125,19 +127,22 @@ def _detail(context: Context, arns: Arns, row: EnvironmentRow) -> ComputeEnviron
         containerOrchestrationType="ECS",
         uuid=row.uuid,
     )
-    for member in ("unmanagedvCpus", "context", "ecsSettings"):
+    for member in ("unmanagedvCpus", "context", "ecsSettings", "updatePolicy"):
         if member in row.body:
             setattr(detail, member, row.body[member])
     return detail
+
+
+def _held_vcpus(context: Context, row: EnvironmentRow) -> int:
+    return sum(instance.room.cpu_milli for instance in context.reader.instances(row.id)) // 1000
 
 
 def _described_resources(context: Context, row: EnvironmentRow) -> dict[str, Any]:
     """What was given, as it was given, with the vCPUs there are now; else the machine as one container instance."""
     given = row.body.get("computeResources")
     if row.kind == "MANAGED" and given["type"] in ("EC2", "SPOT"):
-        held = sum(instance.room.cpu_milli for instance in context.reader.instances(row.id)) // 1000
         defaults = {"allocationStrategy": "BEST_FIT", "instanceTypes": ["default_x86_64"], "tags": {}}
-        return defaults | given | {"desiredvCpus": held}
+        return defaults | given | {"desiredvCpus": _held_vcpus(context, row)}
     if given:
         return given
     bounds = {"minvCpus": 0, "maxvCpus": context.vcpus}
