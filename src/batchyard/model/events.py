@@ -79,6 +79,7 @@ class JobSubmitted(NamedTuple):
     upstreams: tuple[Upstream, ...] = ()
     share: str | None = None  # in a queue with a fair-share policy
     priority: int = 0  # within the share, higher first
+    timeout_s: int | None = None  # for how long an attempt may run
 
 
 class StopRequested(NamedTuple):

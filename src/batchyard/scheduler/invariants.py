@@ -69,18 +69,18 @@ def _check_ledger(state: State) -> None:
     """What is taken of providers, environments and instances is what instances and open attempts hold."""
     used = dict.fromkeys(state.providers, NOTHING)
     held = {number: 0 for number in state.environments}
-    on = {number: (NOTHING, 0) for number in state.instances}
+    on: dict[int, tuple[Needs, set]] = {number: (NOTHING, set()) for number in state.instances}
     for instance in state.instances.values():
         environment = state.environments[instance.environment]
         used[environment.provider] = used[environment.provider].plus(instance.room)
         held[environment.number] += instance.room.cpu_milli
     for job in state.jobs.values():
-        for _, opened in job.opens():
+        for index, opened in job.opens():
             environment, needs = state.environments[opened.environment], state.needs_of(job)
             instance = environment.by_id.get(opened.instance)
             if instance is not None:
                 taken, jobs = on[instance.number]
-                on[instance.number] = taken.plus(needs), jobs + 1
+                on[instance.number] = taken.plus(needs), jobs | {(job.seq, index)}
             else:
                 used[environment.provider] = used[environment.provider].plus(needs)
                 held[environment.number] += needs.cpu_milli if environment.capacity else 0
@@ -94,7 +94,7 @@ def _check_ledger(state: State) -> None:
         )
         _check_instances(state, environment)
     for number, instance in state.instances.items():
-        held_here = instance.usable.minus(instance.free), instance.jobs
+        held_here = instance.usable.minus(instance.free), set(instance.jobs)
         _require(held_here == on[number], f"instance {number}: {held_here} by the ledger, {on[number]} by attempts")
 
 
@@ -113,17 +113,17 @@ def _check_instances(state: State, environment: Environment) -> None:
 
 def _check_places(state: State) -> None:
     """Live jobs have their queue, open attempts their environment, and what is to be deleted starts nothing."""
-    opened = dict.fromkeys(state.environments, 0)
+    opened: dict[int, set[tuple[int, int]]] = {number: set() for number in state.environments}
     for job in state.jobs.values():
         _require(job.queue in state.queues, f"job {job.seq}: its queue {job.queue} is gone")
         for index, attempt in job.opens():
             _require(attempt.environment in opened, f"job {job.seq}:{index} runs in an environment that is gone")
-            opened[attempt.environment] += 1
+            opened[attempt.environment].add((job.seq, index))
     for number, environment in state.environments.items():
         name = f"environment {number}"
-        _require(environment.open == opened[number], f"{name}: {environment.open} open, really {opened[number]}")
+        _require(set(environment.open) == opened[number], f"{name}: {environment.open} open, really {opened[number]}")
         _require(not (environment.deleting and environment.enabled), f"{name}: to be deleted, yet enabled")
-        _require(not environment.deleting or environment.open > 0, f"{name}: nothing is open, yet it is not gone")
+        _require(not environment.deleting or bool(environment.open), f"{name}: nothing is open, yet it is not gone")
     for queue in state.queues.values():
         name = f"queue {queue.number}"
         for number in queue.environments:

@@ -6,15 +6,17 @@ On an instance it is the instance's room; an UNMANAGED environment and Fargate d
 from __future__ import annotations
 
 from batchyard.model.needs import Needs
-from batchyard.scheduler.state import Environment, Instance, State
+from batchyard.scheduler.state import Environment, Instance, Job, Open, State
 
 
-def take(state: State, environment: Environment, instance_id: str, needs: Needs) -> None:
-    """An attempt with these needs opens there."""
-    environment.open += 1
-    instance = environment.by_id.get(instance_id)
+def take(state: State, job: Job, index: int, opened: Open) -> None:
+    """An attempt of the job opens where `opened` says."""
+    environment, needs = state.environments[opened.environment], state.needs_of(job)
+    environment.open[job.seq, index] = job
+    instance = environment.by_id.get(opened.instance)
     if instance is not None:
-        _change(environment, instance, instance.free.minus(needs), instance.jobs + 1)
+        instance.jobs[job.seq, index] = job
+        _change(environment, instance, instance.free.minus(needs))
         return
     provider = state.providers[environment.provider]
     provider.used = provider.used.plus(needs)
@@ -23,13 +25,15 @@ def take(state: State, environment: Environment, instance_id: str, needs: Needs)
         environment.held_cpu_milli += needs.cpu_milli
 
 
-def give_back(state: State, environment: Environment, instance_id: str, needs: Needs) -> None:
+def give_back(state: State, job: Job, index: int, opened: Open) -> None:
     """It closes."""
-    environment.open -= 1
+    environment, needs = state.environments[opened.environment], state.needs_of(job)
+    del environment.open[job.seq, index]
     state.unsettled = True
-    instance = environment.by_id.get(instance_id)
+    instance = environment.by_id.get(opened.instance)
     if instance is not None:
-        _change(environment, instance, instance.free.plus(needs), instance.jobs - 1)
+        del instance.jobs[job.seq, index]
+        _change(environment, instance, instance.free.plus(needs))
         if not instance.jobs:
             instance.idle_since_ms = state.now_ms
             state.touched.add(instance.number)
@@ -41,12 +45,12 @@ def give_back(state: State, environment: Environment, instance_id: str, needs: N
         environment.held_cpu_milli -= needs.cpu_milli
 
 
-def _change(environment: Environment, instance: Instance, free: Needs, jobs: int) -> None:
+def _change(environment: Environment, instance: Instance, free: Needs) -> None:
     shelf = environment.shelf_of(instance)
     shelf.discard(instance)
-    instance.free, instance.jobs = free, jobs
+    instance.free = free
     shelf.add(instance)
-    if jobs:
+    if instance.jobs:
         environment.idle.pop(instance.number, None)
         environment.kept.discard(instance.number)
     else:

@@ -30,13 +30,13 @@ QUEUE_DELETED = "JobQueue deleted"
 
 def build(state: State, event: JobSubmitted, child_status: int = states.PENDING) -> Job:
     """The job of `event`, tied to its upstreams; it stands in no line yet."""
-    needs, retry = state.classes.intern(event.needs), state.intern(event.retry)
+    lane, retry = (state.classes.intern(event.needs), event.timeout_s or 0), state.intern(event.retry)
     queue = state.queues[event.queue]
     job: Job
     if event.size:
-        job = Array(event.seq, event.uuid, event.queue, needs, retry, queue.line, event.size, child_status)
+        job = Array(event.seq, event.uuid, event.queue, lane, retry, queue.line, event.size, child_status)
     else:
-        job = Job(event.seq, event.uuid, event.queue, needs, retry, queue.line)
+        job = Job(event.seq, event.uuid, event.queue, lane, retry, queue.line)
     if event.share is not None and queue.policy is not None:
         share = job.share = fairshare.join(queue, event.share, state.now_ms)
         share.jobs += 1
@@ -140,9 +140,8 @@ def open_attempt(state: State, job: Job, index: int, place: Place) -> None:
     else:
         job.number = number
         job.open = opened
-    needs = state.needs_of(job)
-    ledger.take(state, environment, place.instance, needs)
-    fairshare.taken(state, job, needs.cpu_milli)
+    ledger.take(state, job, index, opened)
+    fairshare.taken(state, job, state.needs_of(job).cpu_milli)
     state.facts.append(
         AttemptOpened(job.seq, index, number, job.uuid, environment.number, place.instance, state.now_ms)
     )
@@ -177,9 +176,8 @@ def close(state: State, job: Job, index: int, ending: Ending) -> None:
         to = states.RUNNABLE if stop is None and retries.again(job.retry, opened.number, ending) else states.FAILED
     _set(job, index, to)
     _drop_open(job, index)
-    needs = state.needs_of(job)
-    ledger.give_back(state, state.environments[opened.environment], opened.instance, needs)
-    fairshare.taken(state, job, -needs.cpu_milli)
+    ledger.give_back(state, job, index, opened)
+    fairshare.taken(state, job, -state.needs_of(job).cpu_milli)
     state.facts.append(AttemptClosed(job.seq, index, opened.number, before, to, ending, state.now_ms, terminated))
     state.actions.append(ReleaseAttempt(job.seq, index, opened.number, job.uuid, opened.environment))
     if to == states.RUNNABLE:

@@ -1,20 +1,19 @@
-"""The order of waiting, which is state: a heap of (front, rank, seq, index) for each queue, or each share of one.
+"""The order of waiting, which is state: a line of (front, rank, seq, index) for each queue, or each share of one.
 
 `front` is 0 for a job that has been tried before (a retry rejoins at the front, reference "Job life cycle") and 1
 otherwise; `rank` is its priority within a share, negative; `seq` is the number the store gave on arrival. An array
 stands in the line once, with index WHOLE, and hands out its RUNNABLE children by index; its retried children stand for
-themselves. Entries are checked when they
-reach the head, so leaving the line costs nothing.
+themselves. Entries are checked when they reach the front of their lane, so leaving the line costs nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from heapq import heappop, heappush
 
 from batchyard.model import states
 from batchyard.model.ids import WHOLE
-from batchyard.scheduler.state import Array, Job, Line, State
+from batchyard.scheduler.lines import Entry, Lane, Line
+from batchyard.scheduler.state import Array, Job, State
 
 FRONT, BACK = 0, 1
 
@@ -23,11 +22,11 @@ def join(state: State, job: Job, index: int) -> None:
     """A single job, or one child, that just became RUNNABLE takes its place."""
     state.unsettled = True
     if job.number_of(index) > 0:
-        heappush(job.line, (FRONT, job.rank, job.seq, index))
+        job.line.push(job.lane, (FRONT, job.rank, job.seq, index))
     elif isinstance(job, Array):
         _join_array(job, index)
     else:
-        heappush(job.line, (BACK, job.rank, job.seq, WHOLE))
+        job.line.push(job.lane, (BACK, job.rank, job.seq, WHOLE))
 
 
 def join_children(state: State, array: Array, lo: int) -> None:
@@ -40,53 +39,70 @@ def _join_array(array: Array, lo: int) -> None:
     array.ready_from = min(array.ready_from, lo)
     if not array.in_line:
         array.in_line = True
-        heappush(array.line, (BACK, array.rank, array.seq, WHOLE))
+        array.line.push(array.lane, (BACK, array.rank, array.seq, WHOLE))
 
 
 def head(state: State, line: Line) -> tuple[Job, int] | None:
     """The job and index that must go next, or None if nobody waits. Entries that no longer stand are dropped."""
-    while line:
-        front, _, seq, index = line[0]
-        job = state.jobs.get(seq)
-        if job is not None:
-            if isinstance(job, Array) and front == BACK:
-                ready = job.children.find(states.RUNNABLE, job.ready_from)
-                if ready >= 0:
-                    job.ready_from = ready
-                    return job, ready
-                job.ready_from = job.size
-                job.in_line = False
-            elif job.state_of(index) == states.RUNNABLE:
-                return job, index
-        heappop(line)
+    while (first := line.first()) is not None:
+        standing = _standing(state, first[0])
+        if standing is not None:
+            return standing
+        line.pop(first[1])
     return None
 
 
-def leave(state: State, line: Line) -> None:
-    """The head was placed. An array stays while it may have more children to give; `head` finds out."""
-    front, _, seq, _ = line[0]
+def head_of(state: State, line: Line, lane: Lane) -> tuple[Job, int] | None:
+    """Likewise of one lane."""
+    while lane in line.lanes:
+        standing = _standing(state, line.lanes[lane][0])
+        if standing is not None:
+            return standing
+        line.pop(lane)
+    return None
+
+
+def _standing(state: State, entry: Entry) -> tuple[Job, int] | None:
+    """The job and index for which the entry stands; None: it stands for nobody any more."""
+    front, _, seq, index = entry
+    job = state.jobs.get(seq)
+    if job is None:
+        return None
+    if isinstance(job, Array) and front == BACK:
+        ready = job.children.find(states.RUNNABLE, job.ready_from)
+        if ready >= 0:
+            job.ready_from = ready
+            return job, ready
+        job.ready_from = job.size
+        job.in_line = False
+        return None
+    return (job, index) if job.state_of(index) == states.RUNNABLE else None
+
+
+def leave(state: State, job: Job) -> None:
+    """The first of the job's lane was placed. An array stays while it may have more children to give; `head` finds
+    out."""
+    front, _, seq, _ = job.line.lanes[job.lane][0]
     if front == FRONT or not isinstance(state.jobs[seq], Array):
-        heappop(line)
+        job.line.pop(job.lane)
 
 
-def ahead(state: State, line: Line, most: int) -> Iterator[Job]:
-    """The job of each of the next `most` that wait, in order, without taking any; an array as often as it has ready
-    children."""
-    given = 0
-    places = [(line[0], 0)] if line else []  # a heap is walked in order from its root
-    while places and given < most:
-        (front, _, seq, index), at = heappop(places)
-        for below in (2 * at + 1, 2 * at + 2):
-            if below < len(line):
-                heappush(places, (line[below], below))
+def waiting(state: State, line: Line) -> Iterator[tuple[Job, int]]:
+    """Everybody who waits in the line as (job, index), in order, without taking anybody out."""
+    for front, _, seq, index in line.in_order():
         job = state.jobs.get(seq)
         if job is None:
             continue
         if isinstance(job, Array) and front == BACK:
-            tried = sum(1 for child in job.numbers if job.children[child] == states.RUNNABLE)  # stand for themselves
-            for _ in range(min(job.children.count(states.RUNNABLE) - tried, most - given)):
-                given += 1
-                yield job
+            yield from ((job, child) for child in _untried(job))
         elif job.state_of(index) == states.RUNNABLE:
-            given += 1
-            yield job
+            yield job, index
+
+
+def _untried(array: Array) -> Iterator[int]:
+    """RUNNABLE children for which the array's own entry stands; those that were tried stand for themselves."""
+    child = array.children.find(states.RUNNABLE, array.ready_from)
+    while child >= 0:
+        if child not in array.numbers:
+            yield child
+        child = array.children.find(states.RUNNABLE, child + 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from heapq import heappop
+from itertools import islice
 from typing import NamedTuple
 
 from batchyard.model import states
@@ -34,7 +35,8 @@ from batchyard.model.jobs import TERMINATE
 from batchyard.model.needs import Needs
 from batchyard.model.shares import HeldShare
 from batchyard.scheduler import capacity, deletion, dependencies, fairshare, ledger, lifecycle, ordering, placement
-from batchyard.scheduler.state import Array, Environment, Job, Line, Open, Provider, Queue, State
+from batchyard.scheduler.lines import Line
+from batchyard.scheduler.state import Array, Environment, Job, Open, Provider, Queue, State
 from batchyard.scheduler.verdicts import Look
 
 FACTS_PER_TURN = 2000
@@ -184,7 +186,7 @@ def _place(state: State) -> None:
                 if pledges.made:
                     _foresee(state, queue, line, pledges)
                 break
-            ordering.leave(state, line)
+            ordering.leave(state, job)
             lifecycle.open_attempt(state, job, index, place)
     state.unsettled = False
 
@@ -208,9 +210,7 @@ def _place_for(state: State, queue: Queue, job: Job, pledges: capacity.Pledges) 
 
 def _foresee(state: State, queue: Queue, line: Line, pledges: capacity.Pledges) -> None:
     """While the head waits for an instance that boots, have those launched that the next in line will need."""
-    ahead = ordering.ahead(state, line, FORESEEN)
-    next(ahead, None)
-    for job in ahead:
+    for job, _ in islice(ordering.waiting(state, line), 1, FORESEEN):
         if not placement.foresee(state, queue, state.needs_of(job), pledges):
             return
 
@@ -360,7 +360,7 @@ def _restore_job(state: State, held: HeldJob) -> None:
             job.open_children[attempt.index] = opened
         else:
             job.open = opened
-        ledger.take(state, state.environments[attempt.environment], attempt.instance, held.submitted.needs)
+        ledger.take(state, job, attempt.index, opened)
         if job.share is not None:
             fairshare.restore(state.queues[job.queue], job.share, held.submitted.needs.cpu_milli)
     _restore_line(state, job)

@@ -18,6 +18,7 @@ from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import RetryPolicy
 from batchyard.model.needs import NOTHING, Needs, NeedsClasses
 from batchyard.model.shares import SharePolicy
+from batchyard.scheduler.lines import Lane, Line
 from batchyard.scheduler.shelf import Shelf
 
 
@@ -32,9 +33,6 @@ class Open:
         self.instance = instance
         self.opened_ms = opened_ms
         self.started_ms = started_ms
-
-
-Line = list[tuple[int, int, int, int]]  # a heap of (front, rank, seq, index), see ordering.py
 
 
 class Link(NamedTuple):
@@ -63,19 +61,21 @@ class Job:
         "open",
         "share",
         "line",
+        "lane",
         "rank",
     )
 
     size = 0
 
-    def __init__(self, seq: int, uuid: str, queue: int, needs: int, retry: RetryPolicy, line: Line):
+    def __init__(self, seq: int, uuid: str, queue: int, lane: Lane, retry: RetryPolicy, line: Line):
         self.seq = seq
         self.uuid = uuid
         self.queue = queue
         self.line = line  # where it waits: its queue's, or its share's
+        self.lane = lane  # there
         self.share: Share | None = None
         self.rank = 0  # within the share: its priority, negative
-        self.needs = needs  # its needs class
+        self.needs = lane[0]  # its needs class
         self.retry = retry
         self.status = states.SUBMITTED
         self.number = 0  # of the latest attempt; 0 before the first
@@ -119,9 +119,9 @@ class Array(Job):
     )
 
     def __init__(
-        self, seq: int, uuid: str, queue: int, needs: int, retry: RetryPolicy, line: Line, size: int, child_state: int
+        self, seq: int, uuid: str, queue: int, lane: Lane, retry: RetryPolicy, line: Line, size: int, child_state: int
     ):
-        super().__init__(seq, uuid, queue, needs, retry, line)
+        super().__init__(seq, uuid, queue, lane, retry, line)
         self.size = size
         self.children = bytearray([child_state]) * size  # shared with N_TO_N downstreams: changed in place only
         self.counts = [0] * len(states.NAMES)
@@ -165,7 +165,7 @@ class Instance:
         self.room = held.room  # of the provider
         self.usable = held.room._replace(memory_mib=held.usable_mib)  # by jobs
         self.free = self.usable
-        self.jobs = 0
+        self.jobs: dict[tuple[int, int], Job] = {}  # whose attempts are on it, by job and index
         self.ready_ms = held.ready_ms
         self.idle_since_ms = held.idle_since_ms  # counts only while there are no jobs
 
@@ -189,7 +189,7 @@ class Environment:
         self.enabled = False
         self.own = False  # whether no other environment can draw on its provider
         self.deleting = False  # it goes when nothing is open in it any more
-        self.open = 0  # attempts
+        self.open: dict[tuple[int, int], Job] = {}  # attempts there, by job and index
         self.capacity: Capacity | None = None
         self.bound_cpu_milli = 0  # its share of what a fair-share policy reserves from
         self.held_cpu_milli = 0  # of instances, or of Fargate's attempts
@@ -221,7 +221,7 @@ class Share:
     def __init__(self, share_id: str, weight: int, now_ms: int):
         self.id = share_id
         self.weight = weight
-        self.line: Line = []
+        self.line = Line()
         self.jobs = 0  # that live
         self.held_cpu_milli = 0
         self.usage = 0
@@ -240,7 +240,7 @@ class Queue:
         self.number = number
         self.priority = 0
         self.environments: tuple[int, ...] = ()
-        self.line: Line = []
+        self.line = Line()
         self.policy: SharePolicy | None = None
         self.shares: dict[str, Share] = {}  # those that are active
         self.held_cpu_milli = 0  # by shares

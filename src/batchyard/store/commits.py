@@ -310,10 +310,17 @@ class SqliteCommits:
 
 
 def _job_submitted(row: tuple) -> JobSubmitted:
-    seq, packed, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams = row
-    needs = Needs(cpu_milli, memory_mib, gpus)
-    waits = tuple(Upstream(up.seq, up.index, up.kind) for up in columns.unpack_upstreams(upstreams))
-    return JobSubmitted(seq, columns.unpack_uuid(packed), queue, size, needs, columns.unpack_retry(retry), waits)
+    seq, packed, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams, timeout_s = row
+    return JobSubmitted(
+        seq=seq,
+        uuid=columns.unpack_uuid(packed),
+        queue=queue,
+        size=size,
+        needs=Needs(cpu_milli, memory_mib, gpus),
+        retry=columns.unpack_retry(retry),
+        upstreams=tuple(Upstream(up.seq, up.index, up.kind) for up in columns.unpack_upstreams(upstreams)),
+        timeout_s=timeout_s,
+    )
 
 
 def _by_job(rows: Iterable[tuple]) -> dict[int, list[tuple]]:

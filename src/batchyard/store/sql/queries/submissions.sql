@@ -25,12 +25,12 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: after
 -- What the scheduler needs of the jobs that came after a request number, in order.
-SELECT seq, uuid, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams FROM jobs
+SELECT seq, uuid, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams, timeout_s FROM jobs
 WHERE seq > ? ORDER BY seq LIMIT ?;
 
 -- name: for_restore
 -- The same of given jobs (a JSON list of numbers), in order.
-SELECT seq, uuid, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams FROM jobs
+SELECT seq, uuid, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams, timeout_s FROM jobs
 WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq;
 
 -- name: for_attempt
