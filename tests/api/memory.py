@@ -20,24 +20,23 @@ from batchyard.model.jobs import (
     Wish,
 )
 from batchyard.model.logplaces import LogPlace
+from batchyard.model.streams import LogEvent, LogState
 from batchyard.ports import (
     AttemptRow,
     DefinitionRow,
     EnvironmentRow,
-    Finding,
     GoingOn,
     GroupRow,
     JobFilter,
     JobPage,
     JobRow,
-    LogEvent,
-    LogState,
     NameMatch,
     QueueRow,
     StreamPage,
     StreamPosition,
     StreamRow,
 )
+from batchyard.ports.upkeep import Finding
 
 
 @dataclass

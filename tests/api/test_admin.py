@@ -8,7 +8,7 @@ import json
 import pytest
 
 from batchyard.errors import Unavailable
-from batchyard.ports import Finding
+from batchyard.ports.upkeep import Finding
 from tests.api.caller import ENDPOINT, call, signed
 
 HOST = ("host", "127.0.0.1:22824")

@@ -7,10 +7,10 @@ import random
 
 import pytest
 
+from batchyard.model.streams import LogState
 from batchyard.observe import logindex
 from batchyard.observe.joblogs import FileLogs
 from batchyard.observe.logindex import Index, Sample
-from batchyard.ports import LogState
 
 ATTEMPT = "00000000-0000-4000-8000-000000000001.1"
 OPENED_MS = 1_000

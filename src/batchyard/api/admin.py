@@ -10,7 +10,7 @@ import msgspec
 
 from batchyard.api.context import Context
 from batchyard.api.streamed import Stream
-from batchyard.ports import Finding
+from batchyard.ports.upkeep import Finding
 
 BACKUP = "/x/admin/backup"
 CHECK = "/x/admin/check"

@@ -15,7 +15,9 @@ from batchyard.config import Settings
 from batchyard.describe.arns import Arns
 from batchyard.describe.jobs import Words
 from batchyard.describe.names import Names
-from batchyard.ports import Clock, DefinitionRow, FollowerRow, Intake, LogStore, Reader, Upkeep
+from batchyard.ports import Clock, DefinitionRow, FollowerRow, Intake, Reader
+from batchyard.ports.logs import LogStore
+from batchyard.ports.upkeep import Upkeep
 
 DEFINITIONS_KEPT = 2_000
 INVOCATION_ID = "amz-sdk-invocation-id"

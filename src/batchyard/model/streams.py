@@ -1,4 +1,4 @@
-"""Log groups, streams and events as the api reads them: values only; the ports that bring them are in ``ports.py``."""
+"""Log groups, streams and events as the api reads them: values only; the ports that bring them are in ``ports``."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from batchyard.model.streams import LogEvent, LogState
 from batchyard.observe.logindex import Index, Sample
-from batchyard.ports import LogEvent, LogState
 
 log = logging.getLogger(__name__)
 

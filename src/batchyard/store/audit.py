@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from batchyard.ports import Finding
+from batchyard.ports.upkeep import Finding
 from batchyard.store.queries import queries
 from batchyard.store.sqlite import METRICS, OBSERVE, REQUESTS, STATE, VERSION, attached, path_of
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from batchyard.errors import Unavailable
-from batchyard.ports import Finding
+from batchyard.ports.upkeep import Finding
 from batchyard.store import backup
 from batchyard.store.audit import audit
 

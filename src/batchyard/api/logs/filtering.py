@@ -21,7 +21,8 @@ from batchyard.admission import log_patterns
 from batchyard.api.context import Call, Context
 from batchyard.api.logs.streams import LogListing, find_group, group_name
 from batchyard.errors import InvalidParameter, ResourceNotFound
-from batchyard.ports import GoingOn, LogEvent, LogState, StreamRow
+from batchyard.model.streams import LogEvent, LogState
+from batchyard.ports import GoingOn, StreamRow
 from batchyard.wire.shapes import FilteredLogEvent, FilterLogEventsRequest, FilterLogEventsResponse
 
 EVENTS_MAX = 10_000

@@ -14,7 +14,8 @@ from msgspec import UNSET
 from batchyard.api.context import Call, Context
 from batchyard.api.logs.streams import find_group, group_name
 from batchyard.errors import InvalidParameter, ResourceNotFound
-from batchyard.ports import LogEvent, StreamRow
+from batchyard.model.streams import LogEvent
+from batchyard.ports import StreamRow
 from batchyard.wire.shapes import GetLogEventsRequest, GetLogEventsResponse, OutputLogEvent
 
 EVENTS_MAX = 10_000

@@ -1,7 +1,8 @@
 """The sockets in the wall: what rooms may ask of each other without importing each other.
 
 Of the store's faces ``Intake`` (the one writer of requests.db) and ``Reader`` serve the api process, ``Commits``
-(state.db) the engine process, ``Journal`` and ``Cursors`` (observe.db) the observe process.
+(state.db) the engine process, ``Journal`` and ``Cursors`` (observe.db) the observe process. Backups and checks are in
+``upkeep``, the logs of attempts in ``logs``.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from batchyard.model.jobs import (
 from batchyard.model.needs import Needs
 from batchyard.model.shares import HeldShare
 from batchyard.model.states import VALID
-from batchyard.model.streams import GoingOn, GroupRow, LogEvent, LogState, StreamPage, StreamPosition, StreamRow
+from batchyard.model.streams import GoingOn, GroupRow, StreamPage, StreamPosition, StreamRow
 
 
 class Clock(Protocol):
@@ -262,39 +263,6 @@ class Reader(Protocol):
         `until_ms`: all that may have one at `at_ms`, and some that were opened later."""
 
 
-# -- looking after what is stored -------------------------------------------------------------------------------
-
-
-class Finding(NamedTuple):
-    """What one check of the stored data says; `word` is ok or broken, `remedy` the next step where it is broken."""
-
-    name: str
-    word: str
-    sentence: str
-    remedy: str | None = None
-
-
-class Archive(Protocol):
-    """A backup, to be read once and closed."""
-
-    size: int  # bytes in all
-
-    def chunks(self) -> Iterator[bytes]:
-        """All of it, piece by piece. Blocking."""
-
-    def close(self) -> None: ...
-
-
-class Upkeep(Protocol):
-    """Backups and checks of all files, beside the writers. Everything here blocks: for a thread, not for a loop."""
-
-    def backup(self) -> Archive:
-        """What is stored now. Unavailable if there is no room for it, or if one is being taken already."""
-
-    def check(self) -> Iterator[Finding]:
-        """Check after check, each when it is done. Unavailable if somebody else is checking."""
-
-
 # -- the engine's side of the store ----------------------------------------------------------------------------
 
 
@@ -468,33 +436,3 @@ class Executor(Protocol):
 
     def observe(self) -> list[News]:
         """News since the last call; never blocks. Also where a lost connection is made again."""
-
-
-# -- logs ------------------------------------------------------------------------------------------------------
-
-
-class LogStore(Protocol):
-    """Reads attempt logs; lines are events."""
-
-    def read_forward(
-        self, attempt: str, opened_ms: int, offset: int, limit: int, max_bytes: int, closed: bool
-    ) -> list[LogEvent]:
-        """Whole lines from `offset` on. A last line without its end is returned only if the attempt is `closed`."""
-
-    def read_backward(
-        self, attempt: str, opened_ms: int, offset: int, limit: int, max_bytes: int, closed: bool
-    ) -> list[LogEvent]:
-        """The last lines that end at or before `offset`, oldest first; of an unfinished last line as above."""
-
-    def size(self, attempt: str, opened_ms: int) -> int | None:
-        """Bytes written so far; None if there is no log."""
-
-    def state(self, attempt: str, opened_ms: int) -> LogState | None:
-        """None if there is no log."""
-
-    def offset_at(self, attempt: str, opened_ms: int, at_ms: int) -> int:
-        """A line's beginning (of a line longer than a MiB, some place in it) before which no event has the time
-        `at_ms` or a later one; reading on from there, the first events may be older."""
-
-    def remove(self, attempt: str, opened_ms: int) -> None:
-        """The job is known no more: its log goes. Nothing happens if there is none."""
