@@ -25,13 +25,18 @@ REUSE_S = 2.0
 SUBMIT = "/v1/submitjob"
 
 
-def signed(site_url: str, key: keys.Key, path: str, body: bytes, invocation: bool = False) -> dict[str, str]:
-    """The headers of a request as SDKs send it; valid for a quarter of an hour."""
+def signed(
+    site_url: str, key: keys.Key, path: str, body: bytes, invocation: bool = False, target: str = ""
+) -> dict[str, str]:
+    """The headers of a request as SDKs send it, of Logs with a `target`; valid for a quarter of an hour."""
     headers = {"Host": urlsplit(site_url).netloc, "Content-Type": "application/json"}
     if invocation:
         headers["amz-sdk-invocation-id"] = str(uuid.uuid4())
+    if target:
+        headers["X-Amz-Target"] = target
+    service = "logs" if target else "batch"
     now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    return headers | sigv4.sign("POST", path, "", headers, body, *key, REGION, "batch", now)
+    return headers | sigv4.sign("POST", path, "", headers, body, *key, REGION, service, now)
 
 
 class Site:

@@ -36,6 +36,13 @@ class _Raw:
 
 def call(app, method: str, url: str, headers: list[tuple[str, str]], body: bytes | list[bytes] = b"") -> Answer:
     """One request; a list of bytes is a body in chunks."""
+    return asyncio.run(answer(app, method, url, headers, body))
+
+
+async def answer(
+    app, method: str, url: str, headers: list[tuple[str, str]], body: bytes | list[bytes] = b"", leaves=None
+) -> Answer:
+    """The same among others at one time; the client leaves when the future `leaves` is done."""
     chunks = [body] if isinstance(body, bytes) else list(body)
     whole = bool(chunks)  # an empty list is a client that leaves before its request is whole
     parts = urlsplit(url)
@@ -51,7 +58,7 @@ def call(app, method: str, url: str, headers: list[tuple[str, str]], body: bytes
 
     async def receive():
         if not chunks and whole:
-            await asyncio.Event().wait()  # the client is there until it is answered
+            await (leaves or asyncio.Event().wait())  # the client is there until it is answered
         if not chunks:
             return {"type": "http.disconnect"}
         chunk = chunks.pop(0)
@@ -60,7 +67,7 @@ def call(app, method: str, url: str, headers: list[tuple[str, str]], body: bytes
     async def send(message):
         sent.append(message)
 
-    asyncio.run(app(scope, receive, send))
+    await app(scope, receive, send)
     if not sent:
         raise ConnectionError("no answer")
     start, *rest = sent
@@ -70,12 +77,17 @@ def call(app, method: str, url: str, headers: list[tuple[str, str]], body: bytes
 
 def signed(app, method: str, path: str, body: bytes = b"", service="batch", region="us-east-1", **headers) -> Answer:
     """A request signed by botocore; underscores in header names become hyphens."""
+    return call(app, *prepared(method, path, body, service, region, **headers))
+
+
+def prepared(method: str, path: str, body: bytes = b"", service="batch", region="us-east-1", **headers) -> tuple:
+    """The same as ``call`` and ``answer`` take it."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     request = AWSRequest(method, ENDPOINT + path, data=body, headers=given)
     SigV4Auth(Credentials(KEY_ID, SECRET), service, region).add_auth(request)
-    prepared = request.prepare()
-    named = {name: value if isinstance(value, str) else value.decode() for name, value in prepared.headers.items()}
-    return call(app, method, prepared.url, [("host", "127.0.0.1:22824"), *named.items()], body)
+    ready = request.prepare()
+    named = {name: value if isinstance(value, str) else value.decode() for name, value in ready.headers.items()}
+    return method, ready.url, [("host", "127.0.0.1:22824"), *named.items()], body
 
 
 def client(app, service: str, region: str = "us-east-1"):

@@ -39,6 +39,7 @@ class Server:
             settings=settings,
             intake=self.store,
             reader=self.store,
+            past=self.store,
             logs=self.logs,
             directory=Directory(),
             clock=Ticking(),

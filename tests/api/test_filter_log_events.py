@@ -35,6 +35,7 @@ class Yard:
             settings=config.load({"data": str(data), "vcpus": 4}, environ={}),
             intake=self.store,
             reader=self.store,
+            past=self.store,
             logs=self.logs,
             directory=Directory(),
             clock=self,

@@ -72,9 +72,12 @@ def test_a_line_that_is_still_written_is_not_lost(server, stream):
 def test_times_bound_a_page_start_included_end_not(server, stream):
     assert read(server, stream, startTime=1020, endTime=1050)[0] == [2, 3, 4]
     assert read(server, stream, startTime=1020, endTime=1050, startFromHead=True)[0] == [2, 3, 4]
-    numbers, token, _ = read(server, stream, startTime=1070, startFromHead=True, limit=3)  # seeks past empty pages
+    numbers, token, _ = read(server, stream, startTime=1070, startFromHead=True, limit=2)  # seeks past empty pages
     assert numbers == [7, 8]
-    assert read(server, stream, startTime=1070, nextToken=token, limit=3)[0] == [9]
+    assert read(server, stream, startTime=1070, nextToken=token, limit=2)[0] == [9]
+    numbers, _, token = read(server, stream, endTime=1030, limit=2)
+    assert numbers == [1, 2]
+    assert read(server, stream, endTime=1030, nextToken=token, limit=2)[0] == [0]
     assert read(server, stream, startTime=9000)[0] == []
 
 

@@ -175,7 +175,22 @@ async def _answer(context: Context, scope: Scope, receive: Receive, request_id: 
     operate = _operation(route)
     request = _parse(route, body, query)
     validate.check(route.operation, request)
-    return _serialise(route, await operate(context, call, request), request_id)
+    operating = operate(context, call, request)
+    answer = await (_unless_gone(receive, operating) if route.service == "logs" else operating)
+    return _serialise(route, answer, request_id)
+
+
+async def _unless_gone(receive: Receive, operating: Awaitable[Any]) -> Any:
+    """What `operating` answers. It only reads, so it is ended, and _Gone raised, when its client leaves before."""
+    gone, answer = asyncio.ensure_future(receive()), asyncio.ensure_future(operating)
+    try:
+        await asyncio.wait((gone, answer), return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise _Gone
+        return answer.result()
+    finally:
+        gone.cancel()
+        answer.cancel()
 
 
 def _parse(route: router.Route, body: bytes, query: str) -> Shape:

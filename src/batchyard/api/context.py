@@ -11,6 +11,7 @@ from typing import Any
 from batchyard.access.authenticate import Directory
 from batchyard.admission.compiled import CompiledDefinition, compile_definition
 from batchyard.admission.managed import Machines
+from batchyard.api.shifts import Shifts
 from batchyard.config import Settings
 from batchyard.describe.arns import Arns
 from batchyard.describe.jobs import Words
@@ -27,11 +28,13 @@ INVOCATION_ID = "amz-sdk-invocation-id"
 class Context:
     """All that outlives a call. `directory` knows the access keys; `wall_s` is wall time in seconds, by which
     signatures are judged; `mint` makes a new UUID in its usual text form; `metrics_token` lets read the metrics;
-    `machines` knows the instance types."""
+    `machines` knows the instance types. `past` is a reader of its own for what is read in shifts beside the loop: who
+    asks `reader` never waits for it."""
 
     settings: Settings
     intake: Intake
     reader: Reader
+    past: Reader
     logs: LogStore
     directory: Directory
     clock: Clock
@@ -41,6 +44,7 @@ class Context:
     metrics_token: str
     machines: Callable[[], Machines]
     followers: Callable[[], list[FollowerRow]] = list  # how those are who follow the journal
+    shifts: Shifts = field(default_factory=Shifts)
     names: Names = field(init=False)
     definitions: Definitions = field(init=False)
 

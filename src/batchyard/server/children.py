@@ -105,6 +105,7 @@ def api_context(settings: Settings) -> Context:
         settings=replace(settings, vcpus=room.cpu_milli // 1000, memory=room.memory_mib),
         intake=SqliteIntake(data, BellRope(data).ring, reserve_bytes),
         reader=SqliteReader(data),
+        past=SqliteReader(data),
         logs=FileLogs(data),
         directory=keys.Keyring(known_keys(settings)),
         clock=clock,

@@ -19,7 +19,9 @@ from msgspec import UNSET
 
 from batchyard.admission import log_patterns
 from batchyard.api.context import Call, Context
+from batchyard.api.logs.reading import BLOCK, BLOCK_EVENTS
 from batchyard.api.logs.streams import LogListing, find_group, group_name
+from batchyard.api.shifts import Steps
 from batchyard.errors import InvalidParameter, ResourceNotFound
 from batchyard.model.streams import LogEvent, LogState
 from batchyard.ports import GoingOn, StreamRow
@@ -29,7 +31,7 @@ EVENTS_MAX = 10_000
 BYTES_MAX = 1 << 20
 EXAMINED = 20_000  # events looked at by one call, and bytes of them
 READ_MAX = 4 << 20
-BLOCK = 1 << 14  # bytes read of a stream at a time, at least
+BLOCK_MIN = 1 << 14  # bytes read of a stream at a time, if there are many
 SETTLED_MS = 300  # a line has its time by then, and a stream opened by then is listed
 WAITED_MS = 2_000  # for lines that get no time: whoever should write it hangs
 FUTURE_MS = 60_000  # times further ahead are of a clock that was put back, and wait for nothing
@@ -60,6 +62,10 @@ class Span(NamedTuple):
 
 
 async def filter_log_events(context: Context, call: Call, request: FilterLogEventsRequest) -> FilterLogEventsResponse:
+    return await context.shifts.do(_filter(context, call, request))
+
+
+def _filter(context: Context, call: Call, request: FilterLogEventsRequest) -> Steps[FilterLogEventsResponse]:
     name = group_name(call, request.logGroupName, request.logGroupIdentifier)
     group = find_group(context, call, name)
     _check(request)
@@ -71,12 +77,14 @@ async def filter_log_events(context: Context, call: Call, request: FilterLogEven
     now_ms = int(context.wall_s() * 1000)
     at_ms = span.from_ms if place is None else place.told.at_ms
     until_ms = min(span.until_ms, max(call.now_ms, now_ms) + 1)
-    going_on = (
-        _named(context, group, names) if names else context.reader.streams_going_on(group, prefix, at_ms, until_ms)
-    )
-    bound_ms = _bound(context, now_ms, going_on) if place is None else place.bound_ms
+    if names:
+        going_on = yield from _named(context, group, names)
+    else:
+        going_on = context.past.streams_going_on(group, prefix, at_ms, until_ms)
+        yield
+    bound_ms = place.bound_ms if place else (yield from _bound(context, now_ms, going_on))
     page = _Page(context, span, bound_ms, place.told if place else None, len(going_on.rows))
-    answer, told = page.gather(going_on, matches, request.limit or EVENTS_MAX)
+    answer, told = yield from page.gather(going_on, matches, request.limit or EVENTS_MAX)
     if told is not None:
         answer.nextToken = listing.token(Place(bound_ms, told))
     return answer
@@ -92,20 +100,25 @@ def _check(request: FilterLogEventsRequest) -> None:
         )
 
 
-def _named(context: Context, group: int, names: list[str]) -> GoingOn:
-    rows = [context.reader.stream(group, name) for name in dict.fromkeys(names)]
-    if None in rows:
-        raise ResourceNotFound("The specified log stream does not exist.")
+def _named(context: Context, group: int, names: list[str]) -> Steps[GoingOn]:
+    rows = []
+    for name in dict.fromkeys(names):
+        row = context.past.stream(group, name)
+        if row is None:
+            raise ResourceNotFound("The specified log stream does not exist.")
+        rows.append(row)
+        yield
     return GoingOn(sorted(rows, key=lambda row: row.opened_ms), None)
 
 
-def _bound(context: Context, now_ms: int, going_on: GoingOn) -> int:
+def _bound(context: Context, now_ms: int, going_on: GoingOn) -> Steps[int]:
     """Up to which time nothing can be missing, as far as is known since `now_ms`."""
     bound_ms = now_ms if going_on.next_ms is None else now_ms - SETTLED_MS
     for row in going_on.rows:
         state = None if row.closed else context.logs.state(row.attempt, row.opened_ms)
         if state is not None and state.size > state.timed:
             bound_ms = min(bound_ms, state.last_ms or row.opened_ms)
+        yield
     return max(bound_ms, now_ms - WAITED_MS)
 
 
@@ -120,15 +133,19 @@ class _Page:
         self._span = span
         self._bound_ms = bound_ms
         self._told = told
-        self._block = max(BLOCK, BYTES_MAX // max(streams, 1))
+        self._block = min(max(BLOCK_MIN, BYTES_MAX // max(streams, 1)), BLOCK)
 
     def gather(
         self, going_on: GoingOn, matches: Callable[[str], bool], limit: int
-    ) -> tuple[FilterLogEventsResponse, Told | None]:
+    ) -> Steps[tuple[FilterLogEventsResponse, Told | None]]:
         """The events that match, and the last one examined if there may be more."""
         answer = FilterLogEventsResponse(events=[], searchedLogStreams=[])
-        told, size, read = self._told, 0, 0
-        for examined, (at_ms, stream, _, event) in enumerate(self._in_order(going_on.rows), 1):
+        told, size, read, examined = self._told, 0, 0, 0
+        for placed in self._in_order(going_on.rows):
+            yield
+            if placed is None:
+                continue
+            at_ms, stream, _, event = placed
             if going_on.next_ms is not None and at_ms >= going_on.next_ms:
                 break
             length = event.end - event.offset
@@ -137,37 +154,38 @@ class _Page:
                     return answer, told
                 answer.events.append(_shown(stream, event))
                 size += length
-            told, read = Told(at_ms, stream, event.end), read + length
+            told, read, examined = Told(at_ms, stream, event.end), read + length, examined + 1
             if examined == EXAMINED or read > READ_MAX:
                 return answer, told
         return answer, None if going_on.next_ms is None else Told(going_on.next_ms, "", 0)
 
-    def _in_order(self, rows: list[StreamRow]) -> Iterator[_Placed]:
-        """All of them merged; a stream is opened when it may have the next event."""
+    def _in_order(self, rows: list[StreamRow]) -> Iterator[_Placed | None]:
+        """All of them merged, and None between steps; a stream is opened when it may have the next event."""
         waiting, heap = deque(rows), []
         while heap or waiting:
             while waiting and (not heap or waiting[0].opened_ms <= heap[0][0][0]):
                 events = self._events(waiting.popleft())
-                if (first := next(events, None)) is not None:
+                if (first := (yield from _following(events))) is not None:
                     heappush(heap, (first, events))
+                yield None
             if heap:
                 placed, events = heap[0]
                 yield placed
-                following = next(events, None)
+                following = yield from _following(events)
                 if following is None:
                     heappop(heap)
                 else:
                     heapreplace(heap, (following, events))
 
-    def _events(self, row: StreamRow) -> Iterator[_Placed]:
-        """What is left to tell of a stream."""
+    def _events(self, row: StreamRow) -> Iterator[_Placed | None]:
+        """What is left to tell of a stream, and None after each block of it."""
         state = self._logs.state(row.attempt, row.opened_ms)
         start = None if state is None else self._start(row, state)
         if start is None:
             return
         offset, from_ms = start
         while events := self._logs.read_forward(
-            row.attempt, row.opened_ms, offset, EVENTS_MAX, self._block, row.closed
+            row.attempt, row.opened_ms, offset, BLOCK_EVENTS, self._block, row.closed
         ):
             for event in events:
                 at_ms = event.timestamp_ms
@@ -178,6 +196,7 @@ class _Page:
                 if at_ms >= from_ms:
                     yield at_ms, row.name, event.offset, event
             offset = events[-1].end
+            yield None
 
     def _start(self, row: StreamRow, state: LogState) -> tuple[int, int] | None:
         """From which offset and which time on; None if nothing is left."""
@@ -189,6 +208,15 @@ class _Page:
         if state.last_ms is not None and state.last_ms < from_ms:
             return None
         return self._logs.offset_at(row.attempt, row.opened_ms, from_ms), from_ms
+
+
+def _following(events: Iterator[_Placed | None]) -> Steps[_Placed | None]:
+    """The next event of a stream; None at its end."""
+    for placed in events:
+        if placed is not None:
+            return placed
+        yield
+    return None
 
 
 def _shown(stream: str, event: LogEvent) -> FilteredLogEvent:

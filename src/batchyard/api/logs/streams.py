@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from batchyard.api.context import Call, Context
 from batchyard.api.paging import Listing
+from batchyard.api.shifts import Steps
 from batchyard.errors import ClientError, InvalidParameter, ResourceNotFound
 from batchyard.model.logplaces import DEFAULT_GROUP
 from batchyard.ports import GroupRow, StreamPosition, StreamRow
@@ -61,7 +62,7 @@ def group_name(call: Call, name: str | UnsetType, identifier: str | UnsetType) -
 
 def find_group(context: Context, call: Call, name: str) -> int:
     """The number of the group with this name in the call's region; ResourceNotFound if there is none."""
-    number = context.reader.log_group(call.region, name)
+    number = context.past.log_group(call.region, name)
     if number is not None:
         return number
     if name == DEFAULT_GROUP:
@@ -73,33 +74,38 @@ async def describe_log_groups(
     context: Context, call: Call, request: DescribeLogGroupsRequest
 ) -> DescribeLogGroupsResponse:
     """By name. Batchyard's groups are all of the STANDARD class, and no other account's can be seen."""
+    return await context.shifts.do(_groups(context, call, request))
+
+
+def _groups(context: Context, call: Call, request: DescribeLogGroupsRequest) -> Steps[DescribeLogGroupsResponse]:
     prefix, part = request.logGroupNamePrefix or "", request.logGroupNamePattern or ""
     if prefix and part:
         raise InvalidParameter("LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.")
     if request.logGroupClass not in (UNSET, "STANDARD"):
         return DescribeLogGroupsResponse(logGroups=[])
     if request.logGroupIdentifiers:
-        found = _identified(context, call, request.logGroupIdentifiers)
+        found = yield from _identified(context, call, request.logGroupIdentifiers)
         return DescribeLogGroupsResponse(logGroups=[_group(call, row) for row in found])
     limit = PAGE_MAX if request.limit is UNSET else request.limit
     listing = LogListing(context, call, "DescribeLogGroups", prefix, part)
     after = listing.position(request.nextToken, str) or ""
-    rows = context.reader.log_groups(call.region, after, limit + 1, prefix, part)
+    rows = context.past.log_groups(call.region, after, limit + 1, prefix, part)
     answer = DescribeLogGroupsResponse(logGroups=[_group(call, row) for row in rows[:limit]])
     if len(rows) > limit:
         answer.nextToken = listing.token(rows[limit - 1].name)
     return answer
 
 
-def _identified(context: Context, call: Call, identifiers: list[str]) -> list[GroupRow]:
+def _identified(context: Context, call: Call, identifiers: list[str]) -> Steps[list[GroupRow]]:
     found: dict[str, GroupRow] = {}
     for identifier in identifiers:
         try:
             name = group_name(call, UNSET, identifier)
         except ResourceNotFound:
             continue
-        rows = context.reader.log_groups(call.region, "", 1, prefix=name)  # of all that begin so it is the first
+        rows = context.past.log_groups(call.region, "", 1, prefix=name)  # of all that begin so it is the first
         found.update((row.name, row) for row in rows if row.name == name)
+        yield
     return [found[name] for name in sorted(found)]
 
 
@@ -119,6 +125,10 @@ async def describe_log_streams(
     context: Context, call: Call, request: DescribeLogStreamsRequest
 ) -> DescribeLogStreamsResponse:
     """By name, or by the time of the last event: by the attempts' ends, those that go on being the last."""
+    return await context.shifts.do(_streams(context, call, request))
+
+
+def _streams(context: Context, call: Call, request: DescribeLogStreamsRequest) -> Steps[DescribeLogStreamsResponse]:
     name = group_name(call, request.logGroupName, request.logGroupIdentifier)
     group = find_group(context, call, name)
     by_time = request.orderBy == "LastEventTime"
@@ -129,14 +139,17 @@ async def describe_log_streams(
     listing = LogListing(context, call, "DescribeLogStreams", name, by_time, descending, prefix)
     if by_time:
         after = listing.position(request.nextToken, StreamPosition)
-        page = context.reader.streams_by_end(group, descending, after, limit)
+        page = context.past.streams_by_end(group, descending, after, limit)
         rows, rest = page.rows, page.rest
     else:
         last = listing.position(request.nextToken, str) or ""
-        more = context.reader.streams_by_name(group, prefix, last, descending, limit + 1)
+        more = context.past.streams_by_name(group, prefix, last, descending, limit + 1)
         rows, rest = more[:limit], more[limit - 1].name if len(more) > limit else None
-    shown = [stream for row in rows if (stream := _stream(context, call, name, row)) is not None]
-    answer = DescribeLogStreamsResponse(logStreams=shown)
+    answer = DescribeLogStreamsResponse(logStreams=[])
+    for row in rows:
+        yield
+        if (stream := _stream(context, call, name, row)) is not None:
+            answer.logStreams.append(stream)
     if rest is not None:
         answer.nextToken = listing.token(rest)
     return answer
