@@ -164,6 +164,16 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("process_pass_env", _names, (), "names", "Variables of the server's environment that jobs get, by name"),
     Setting("instance_boot_s", _natural, 0, "seconds", "From the launch of an instance until it takes jobs"),
     Setting("instance_idle_s", _natural, 300, "seconds", "How long an idle instance above minvCpus stays"),
+    Setting(
+        "blocked_after_s", _natural, 10, "seconds", "A job that cannot start at the head blocks its queue after so long"
+    ),
+    Setting(
+        "blocked_without_room_after_s",
+        _natural,
+        300,
+        "seconds",
+        "Likewise where only room is missing, which others hold",
+    ),
     Setting("stop_grace_s", _natural, 30, "seconds", "Between SIGTERM and SIGKILL when a job is stopped"),
     Setting("work_keep_hours", _natural, 24, "hours", "How long a job's working directory is kept after its end"),
     Setting("log_max_mib", _positive, 256, "MiB", "Bound of one attempt's log"),
@@ -219,6 +229,8 @@ class Settings:
     process_pass_env: tuple[str, ...]
     instance_boot_s: int
     instance_idle_s: int
+    blocked_after_s: int
+    blocked_without_room_after_s: int
     stop_grace_s: int
     work_keep_hours: int
     log_max_mib: int

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from batchyard.model import facts as f
 from batchyard.model import states
+from batchyard.model.blocked import Block
 from batchyard.model.environments import HeldInstance, Timing
 from batchyard.model.events import HeldJob, JobSubmitted
 from batchyard.model.ids import WHOLE
@@ -44,6 +45,8 @@ class Rows:
         self.launched = 0
         self.timing = Timing()
         self.shares: dict[tuple[int, str], HeldShare] = {}
+        self.blocks: dict[int, Block] = {}  # by queue
+        self.told: list[f.QueueBlocked] = []  # what was told, in order
         self.applied_seq = 0
         self.last_ms = 0
 
@@ -61,6 +64,7 @@ class Rows:
             elif isinstance(fact, f.QueueDeleted):
                 left = [seq for seq, row in self.jobs.items() if row.live and row.submitted.queue == fact.queue]
                 assert not left, f"queue {fact.queue} is gone, its jobs {left} live"
+                assert fact.queue not in self.blocks, f"queue {fact.queue} is gone and blocked"
                 self._delete(fact.queue)
                 self.shares = {key: held for key, held in self.shares.items() if key[0] != fact.queue}
             elif isinstance(fact, f.EnvironmentDeleted):
@@ -77,6 +81,8 @@ class Rows:
             elif isinstance(fact, f.ShareForgotten):
                 assert not self.live_in(fact.queue, fact.share), f"share {fact.share} is forgotten, but has jobs"
                 del self.shares[fact.queue, fact.share]
+            elif isinstance(fact, f.HeadStuck | f.QueueBlocked | f.QueueUnblocked):
+                self._apply_block(fact)
             elif isinstance(fact, f.InstanceLaunched):
                 assert fact.number > self.launched, f"instance {fact.number} after {self.launched}"
                 self.launched = fact.number
@@ -89,6 +95,28 @@ class Rows:
                 del self.instances[fact.number]
             else:
                 self._apply_to_job(self.jobs[fact.job], fact)
+
+    def _apply_block(self, fact: f.HeadStuck | f.QueueBlocked | f.QueueUnblocked) -> None:
+        row = self.jobs[fact.job]
+        assert row.submitted.queue == fact.queue
+        if isinstance(fact, f.QueueUnblocked):
+            block = self.blocks.pop(fact.queue)
+            assert (block.job, block.index, block.reason, block.told) == fact[1:]
+            if fact.told and row.status[fact.index] == states.RUNNABLE:
+                assert row.reason[fact.index] == fact.reason
+                row.reason[fact.index] = None
+            return
+        assert row.status[fact.index] == states.RUNNABLE, "only who could go is at the head"
+        if isinstance(fact, f.HeadStuck):
+            assert fact.queue not in self.blocks
+            self.blocks[fact.queue] = Block(*fact)
+        else:
+            block = self.blocks[fact.queue]
+            assert (block.job, block.index, block.reason, block.told) == (fact.job, fact.index, fact.reason, False)
+            assert fact.number == row.attempts.get(fact.index, 0)
+            self.blocks[fact.queue] = block._replace(told=True)
+            row.reason[fact.index] = fact.reason
+            self.told.append(fact)
 
     def _delete(self, number: int) -> None:
         assert number not in self.deleted, f"{number} was deleted twice"
@@ -184,6 +212,7 @@ class Rows:
             self.launched,
             [self.instances[number] for number in sorted(self.instances)],
             [self.shares[key] for key in sorted(self.shares)],
+            [self.blocks[queue] for queue in sorted(self.blocks)],
             self.held(),
         )
         return scheduler

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from batchyard.model import states
 from batchyard.model.actions import ReleaseAttempt, StartAttempt, StopAttempt
+from batchyard.model.blocked import TimeLimit
 from batchyard.model.environments import BEST_FIT, Capacity, HeldInstance, Timing
 from batchyard.model.events import (
     AttemptEnded,
@@ -89,9 +90,15 @@ class World:
         room = Needs(vcpus * 1000, memory_mib)
         return self._create(lambda seq: EnvironmentChanged(seq, seq, f"pretend/{seq}", f"i-{seq:017x}", True, room))
 
-    def queue(self, *environments: int, priority: int = 1, policy: SharePolicy | None = None) -> int:
+    def queue(
+        self,
+        *environments: int,
+        priority: int = 1,
+        policy: SharePolicy | None = None,
+        limits: tuple[TimeLimit, ...] = (),
+    ) -> int:
         places = environments or (self.environment(),)
-        return self._create(lambda seq: QueueChanged(seq, seq, priority, True, places, policy=policy))
+        return self._create(lambda seq: QueueChanged(seq, seq, priority, True, places, policy=policy, limits=limits))
 
     def _create(self, make) -> int:
         return self._change(make(self._number())).seq

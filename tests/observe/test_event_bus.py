@@ -79,7 +79,7 @@ def test_an_event_arrives_as_an_entry_with_our_id_in_its_detail(bus):
     assert entry["Time"] == change(7).at_ms // 1000
     assert (entry["Source"], entry["DetailType"]) == ("my.batch", "Batch Job State Change")
     assert entry["EventBusName"].endswith("/mine")
-    assert entry["Resources"] == [change(7, job=3).arn]
+    assert entry["Resources"] == change(7, job=3).arns
     assert json.loads(entry["Detail"]) == json.loads(change(7, job=3).detail) | {"batchyardEventId": "id-7"}
 
 
@@ -150,7 +150,7 @@ def test_an_event_that_no_request_can_hold_is_sent_without_its_bulk(bus):
     place(bus).deliver([change(1, status="FAILED", parameters={"x": "y" * REQUEST_MAX})], GOING)
     shown = json.loads(bus.taken[0]["Detail"])
     assert shown == {
-        "jobArn": change(1).arn,
+        "jobArn": change(1).arns[0],
         "jobId": "1",
         "status": "FAILED",
         "batchyardEventId": "id-1",

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from batchyard.observe.state_changes import StateChange
+from batchyard.observe.state_changes import MOVED, StateChange
 
 
 def change(number: int, job: int = 1, **detail) -> StateChange:
@@ -17,7 +17,7 @@ def change(number: int, job: int = 1, **detail) -> StateChange:
     shown = {"jobId": str(job), "jobArn": arn, "number": number} | detail
     name = f"id-{number}"
     whole = json.dumps({"id": name, "detail": shown}).encode()
-    return StateChange(name, (job, -1), arn, 1_700_000_000_000 + number, json.dumps(shown).encode(), whole)
+    return StateChange(name, MOVED, (job, -1), [arn], 1_700_000_000_000 + number, json.dumps(shown).encode(), whole)
 
 
 def numbers(bodies: list[bytes]) -> list[int]:

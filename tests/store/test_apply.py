@@ -272,3 +272,48 @@ def test_ten_thousand_children_stay_narrow(data, commits):
     commits.commit(1, [added(size=10_000, status=PENDING)])
     commits.close()  # the last one out moves the log into the file
     assert path_of(data, STATE).stat().st_size < 10_000 * 40
+
+
+# -- blocked queues --------------------------------------------------------------------------------------------------
+
+REASON = "ACTION_REQUIRED - CE(s) associated with the job queue are invalid."
+
+
+def told(index=WHOLE, number=0, at_ms=30):
+    return [f.HeadStuck(2, 5, index, REASON, 20), f.QueueBlocked(2, 5, index, number, REASON, at_ms)]
+
+
+@pytest.mark.parametrize("index", [WHOLE, 1])
+def test_a_blocked_queue_is_a_row_and_the_reason_of_its_head(commits, see, index):
+    commits.commit(10, [added(size=0 if index == WHOLE else 3)])
+    commits.commit(30, told(index))
+    assert see("SELECT * FROM blocks") == [
+        {"queue": 2, "job": 5, "idx": index, "reason": REASON, "since_ms": 20, "told": 1}
+    ]
+    row = job_row(see) if index == WHOLE else child_row(see, index)
+    assert (row["status"], row["status_reason"]) == (RUNNABLE, REASON)
+    assert journal(see)[-1] == (30, "blocked", 5, index, index + 1, None, 0, {"status_reason": REASON}, None)
+    commits.commit(40, [f.QueueUnblocked(2, 5, index, REASON, True)])
+    row = job_row(see) if index == WHOLE else child_row(see, index)
+    assert (row["status_reason"], see("SELECT * FROM blocks")) == (None, [])
+
+
+@pytest.mark.parametrize("index", [WHOLE, 1])
+def test_a_head_that_goes_on_in_the_turn_in_which_it_is_free_keeps_its_own_reason(commits, see, index):
+    commits.commit(10, [added(size=0 if index == WHOLE else 3), *told(index)])
+    gone = (
+        f.JobMoved(5, WHOLE, RUNNABLE, FAILED, 40, "enough")
+        if index == WHOLE
+        else f.ChildrenMoved(5, 1, 2, RUNNABLE, FAILED, 40, "enough")
+    )
+    commits.commit(40, [f.QueueUnblocked(2, 5, index, REASON, True), gone])
+    row = job_row(see) if index == WHOLE else child_row(see, index)
+    assert (row["status"], row["status_reason"]) == (FAILED, "enough")
+
+
+def test_a_head_that_is_stuck_for_another_reason_says_the_other(commits, see):
+    commits.commit(10, [added(), *told()])
+    again = [f.HeadStuck(2, 5, WHOLE, "UNDETERMINED", 40), f.QueueBlocked(2, 5, WHOLE, 0, "UNDETERMINED", 40)]
+    commits.commit(40, [f.QueueUnblocked(2, 5, WHOLE, REASON, True), *again])
+    assert job_row(see)["status_reason"] == "UNDETERMINED"
+    assert [row["reason"] for row in see("SELECT * FROM blocks")] == ["UNDETERMINED"]

@@ -91,6 +91,8 @@ _QUEUE = "priority INTEGER NOT NULL, enabled INTEGER NOT NULL, environments TEXT
 # (file, version) -> what makes such a file of one that is a version newer.
 OLDER = {
     (OBSERVE, 1): "ALTER TABLE followers DROP COLUMN failure; ALTER TABLE followers DROP COLUMN failing_ms;",
+    (STATE, 6): """
+        DROP TABLE blocks; ALTER TABLE timing DROP COLUMN blocked_ms; ALTER TABLE timing DROP COLUMN full_ms;""",
     (STATE, 5): """
         DROP INDEX attempts_by_log; DROP INDEX attempts_ended; DROP TABLE log_groups; DROP TABLE log_places;
         ALTER TABLE attempts DROP COLUMN log; CREATE UNIQUE INDEX attempts_by_task ON attempts (task);""",

@@ -96,6 +96,10 @@ class Auditor:
         """Of the stops that were asked for, of one kind or of any."""
         return {stop.reason for stop in self.callers.stops_of(uuid, index) if kind is None or stop.kind == kind}
 
+    def _by_limit(self, uuid: str, row: JobRow) -> bool:
+        """Whether a time limit of its queue cancelled it, and for a reason that it had."""
+        return any((row.status_reason or "").startswith(text) for text in self.callers.limits_of(self.jobs[uuid]))
+
     def _judge_attempt(self, uuid: str, index: int, attempt: AttemptRow) -> None:
         """Times, exit code and texts are those of what really happened."""
         name = ids.attempt_id(uuid, index, attempt.number)
@@ -128,7 +132,7 @@ class Auditor:
         if row.status == states.SUCCEEDED or not attempts or self._reasons(uuid, index, TERMINATE):
             return
         whole = self.callers.stops.get((uuid, WHOLE)) if index != WHOLE else None
-        if whole or row.status_reason in self._reasons(uuid, index):
+        if whole or row.status_reason in self._reasons(uuid, index) or self._by_limit(uuid, row):
             return  # cancelled while it waited for its next attempt, or with its array
         last = attempts[-1]
         assert last.number == job.retry.attempts or not self._again(uuid, index, job, last), f"{name} gave up: {last}"
@@ -149,14 +153,16 @@ class Auditor:
         if not attempts:
             reasons = {DEPENDENCY_FAILED} | self._reasons(uuid, index)
             assert row.status == states.FAILED, f"{name} SUCCEEDED and never ran"
-            assert row.status_reason in reasons, f"{name} never ran and says {row.status_reason!r}"
+            known = row.status_reason in reasons or self._by_limit(uuid, row)
+            assert known, f"{name} never ran and says {row.status_reason!r}"
             return
         last = attempts[-1]
         if row.status == states.SUCCEEDED:
             assert last.exit_code == 0, f"{name} SUCCEEDED with exit code {last.exit_code}"
         elif last.exit_code == 0:
             assert row.status_reason in self._reasons(uuid, index, TERMINATE), f"{name} FAILED with exit code 0"
-        if row.status_reason != last.status_reason:
+        assert self.jobs[uuid].needs.cpu_milli <= self.callers.vcpus * 1000, f"{name} ran and could not"
+        if row.status_reason != last.status_reason and not self._by_limit(uuid, row):
             assert row.status_reason in self._reasons(uuid, index), f"{name}: {row.status_reason!r} is not {last}"
 
     def _judge_stops(self, name, uuid: str, index: int, row: JobRow, attempts: list[AttemptRow]) -> None:
@@ -174,7 +180,8 @@ class Auditor:
                 assert not later, f"{name} was stopped at {stop.acknowledged_ms} and began attempts {later} after that"
                 if row.stopped_ms > by_ms:
                     assert row.status == states.FAILED, f"{name} was stopped at {stop.acknowledged_ms} and SUCCEEDED"
-                    assert row.status_reason in self._reasons(uuid, index), f"{name} was stopped: {row.status_reason!r}"
+                    known = row.status_reason in self._reasons(uuid, index) or self._by_limit(uuid, row)
+                    assert known, f"{name} was stopped: {row.status_reason!r}"
 
     # -- dependencies ---------------------------------------------------------------------------------------------
 

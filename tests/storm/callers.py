@@ -9,7 +9,10 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
+import msgspec
+
 from batchyard.errors import ApiError
+from batchyard.model.blocked import CANCELED, CAPACITY, LIMITED, TEXTS
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import (
     AFTER,
@@ -73,6 +76,13 @@ class Callers:
         self.stops: dict[tuple[str, int], list[AskedStop]] = {}
         self.queue_stops: dict[int, list[AskedStop]] = {}  # by queue: its deletion ends all of its jobs
         self.queue_of: dict[str, int] = {}  # of every try
+        # How many jobs the machine could never hold; if any, every queue has limits for how long its head is blocked.
+        self.impossible = rng.choice([0, 0, 0.1])
+        actions = [
+            {"reason": TEXTS[code], "state": "RUNNABLE", "maxTimeSeconds": rng.randrange(1, 4), "action": "CANCEL"}
+            for code in LIMITED
+        ]
+        self.queue_body = msgspec.json.encode({"jobStateTimeLimitActions": actions} if self.impossible else {})
 
     # -- submitting -----------------------------------------------------------------------------------------------
 
@@ -112,13 +122,25 @@ class Callers:
             definition=self.definition,
             created_ms=0,
             size=size,
-            needs=Needs(rng.randrange(1, self.vcpus + 1) * 1000, rng.randrange(1, 4096)),
+            needs=Needs(self._vcpus() * 1000, rng.randrange(1, 4096)),
             retry=RetryPolicy(rng.choice([1, 1, 2, 3, 5]), rng.choice(RULES)),
             timeout_s=1 if rng.random() < 0.1 else None,
             upstreams=self._upstreams(size),
             body=BODY,
             idempotency=rng.randbytes(16),
         )
+
+    def _vcpus(self) -> int:
+        more = self.rng.randrange(1, 4) if self.rng.random() < self.impossible else 0
+        return self.vcpus + more if more else self.rng.randrange(1, self.vcpus + 1)
+
+    def limits_of(self, job: NewJob) -> set[str]:
+        """What the job may say that was cancelled by a time limit."""
+        if not self.impossible:
+            return set()
+        could = job.needs.cpu_milli <= self.vcpus * 1000
+        codes = {CAPACITY} if could else set(LIMITED) - {CAPACITY}
+        return {CANCELED + TEXTS[code].partition("[")[0] for code in codes}
 
     def _upstreams(self, size: int) -> tuple[AskedUpstream, ...]:
         rng = self.rng

@@ -65,7 +65,7 @@ class Operators:
         self.made += 1
         name, places = f"again{self.made}", (self.environments[0],)
         call = self._call()
-        new = NewQueue(REGION, name, 1, True, places, b"{}", call["at_ms"], call["idempotency"])
+        new = NewQueue(REGION, name, 1, True, places, self.callers.queue_body, call["at_ms"], call["idempotency"])
         number = await intake.create_queue(new)
         self.names[number] = name
         self.callers.queues = [number if each == queue else each for each in self.callers.queues]

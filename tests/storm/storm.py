@@ -127,7 +127,12 @@ class Storm:
         room = Needs(self.vcpus * 1000, 8192)
         self.machine = Machine(rng, self.clock, room, self.fault_percent)
         self.room = room
-        self.timing = Timing(rng.choice([0, 0, 150]), rng.choice([1, 100, 1000, 10**6]))
+        self.timing = Timing(
+            boot_ms=rng.choice([0, 0, 150]),
+            linger_ms=rng.choice([1, 100, 1000, 10**6]),
+            blocked_ms=rng.choice([0, 300]),
+            full_ms=rng.choice([0, 1000, 10**6]),
+        )
         self.callers = Callers(rng, self.clock, self.vcpus)
         self.operators = Operators(rng, self.clock, self.callers)
         self.changes = rng.choice([0, 0.01, 0.04])  # how often somebody changes a queue or an environment
@@ -185,7 +190,7 @@ class Storm:
             environments.append(await intake.create_environment(environment))
         for number in range(rng.randrange(1, 4)):
             order = tuple(rng.sample(environments, len(environments)))
-            queue = NewQueue(REGION, f"q{number}", rng.randrange(3), True, order, b"{}", 1)
+            queue = NewQueue(REGION, f"q{number}", rng.randrange(3), True, order, self.callers.queue_body, 1)
             queues.append(await intake.create_queue(queue))
             self.operators.names[queues[-1]] = queue.name
         self.operators.environments = environments

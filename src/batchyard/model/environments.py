@@ -67,10 +67,12 @@ class Capacity(NamedTuple):
 
 
 class Timing(NamedTuple):
-    """How long instances take and stay, ms. A setting, and a row as well, since decisions read it."""
+    """How long things take until something is done about them, ms: settings, and a row, since decisions read them."""
 
     boot_ms: int = 0  # from launch to ready
     linger_ms: int = 300_000  # from idle to terminated
+    blocked_ms: int = 10_000  # for how long the head of a queue cannot start until the queue is called blocked
+    full_ms: int = 300_000  # likewise, where nothing but room is missing
 
 
 class HeldInstance(NamedTuple):

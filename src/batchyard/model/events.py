@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from batchyard.model.blocked import TimeLimit
 from batchyard.model.environments import Capacity, Timing
 from batchyard.model.jobs import OpenAttempt, RetryPolicy
 from batchyard.model.needs import Needs
@@ -51,6 +52,7 @@ class QueueChanged(NamedTuple):
     environments: tuple[int, ...]
     deleting: bool = False  # once true it stays true; no job comes to the queue after that
     policy: SharePolicy | None = None  # None: first in, first out
+    limits: tuple[TimeLimit, ...] = ()  # how long a blocked head may stay; one for each reason at most
 
 
 class Upstream(NamedTuple):

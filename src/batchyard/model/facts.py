@@ -76,6 +76,38 @@ class ShareForgotten(NamedTuple):
     share: str
 
 
+class HeadStuck(NamedTuple):
+    """The job at the head of a queue cannot start (``blocked.Block``); nobody is told yet."""
+
+    queue: int
+    job: int
+    index: int
+    reason: str
+    since_ms: int
+
+
+class QueueBlocked(NamedTuple):
+    """It could not for long enough: the reason is the job's statusReason now. `number`: of its attempts so far."""
+
+    queue: int
+    job: int
+    index: int
+    number: int
+    reason: str
+    at_ms: int
+
+
+class QueueUnblocked(NamedTuple):
+    """Another job is at the head, or it could start, or cannot for another reason. `reason` is cleared, if it was
+    told."""
+
+    queue: int
+    job: int
+    index: int
+    reason: str
+    told: bool
+
+
 class JobAdded(NamedTuple):
     """A job entered the state with `status`; an array brings `size` child rows, each with `child_status`."""
 
@@ -184,6 +216,9 @@ Fact = (
     | ShareUsed
     | ShareForgotten
     | RequestApplied
+    | HeadStuck
+    | QueueBlocked
+    | QueueUnblocked
     | JobAdded
     | JobMoved
     | ChildrenMoved

@@ -1,8 +1,8 @@
-"""State-change events in EventBridge's form (reference "Events and integrations"), one for every move of a job.
+"""Events in EventBridge's form (reference "Events and integrations"): of every move of a job, and of blocked queues.
 
 There is one for each state that a single job, an array or a child of it enters, SUBMITTED excepted. Its `detail` is the
-job as DescribeJobs showed it right then, with the pseudo tag `resourceArn` that AWS adds. Ids are derived: an event
-that is told twice has the same id.
+job as DescribeJobs showed it right then, with the pseudo tag `resourceArn` that AWS adds. When a queue is blocked, one
+tells of the job at its head, and names both. Ids are derived: an event that is told twice has the same id.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from batchyard.model import ids
 from batchyard.ports import Entry, Past, Standing
 
 SOURCE = "aws.batch"
-DETAIL_TYPE = "Batch Job State Change"
+MOVED, BLOCKED = "Batch Job State Change", "Batch Job Queue Blocked"
 
 
 class StateChange(NamedTuple):
     """An event, ready to be handed over."""
 
     id: str
+    type: str  # MOVED or BLOCKED
     job: tuple[int, int]  # number and index: events of one job are handed over in order
-    arn: str  # of the job
+    arns: list[str]  # of the job; of the queue that it blocks
     at_ms: int
     detail: bytes  # JSON
     whole: bytes  # the whole event as JSON, in one line
@@ -65,21 +66,25 @@ class Teller:
     def _change(self, entry: Entry, standing: Standing) -> StateChange:
         row = standing.row
         shown = detail(Words(Arns(self._account, row.region), self._names), standing)
-        shown.tags = {"resourceArn": shown.jobArn} | standing.tags
+        kind, arns = MOVED, [str(shown.jobArn)]
+        if entry.kind == "blocked":
+            kind, arns = BLOCKED, [*arns, str(shown.jobQueue)]
+        else:
+            shown.tags = {"resourceArn": shown.jobArn} | standing.tags
         encoded = self._encode(shown)
         event = _Event(
             version="0",
             id=event_id(ids.job_id(row.uuid, row.index), entry.n, entry.at_ms),
-            detail_type=DETAIL_TYPE,
+            detail_type=kind,
             source=SOURCE,
             account=self._account,
             time=_second(entry.at_ms // 1000),
             region=row.region,
-            resources=[shown.jobArn],
+            resources=arns,
             detail=msgspec.Raw(encoded),
         )
         job = (row.seq, row.index)
-        return StateChange(event.id, job, shown.jobArn, entry.at_ms, encoded, self._encode(event))
+        return StateChange(event.id, kind, job, arns, entry.at_ms, encoded, self._encode(event))
 
 
 def event_id(job_id: str, n: int, at_ms: int) -> str:

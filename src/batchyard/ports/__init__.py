@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from batchyard.model.blocked import Block
 from batchyard.model.environments import HeldInstance, Timing
 from batchyard.model.events import Ending, Event, HeldJob
 from batchyard.model.facts import Fact
@@ -277,6 +278,7 @@ class Snapshot(NamedTuple):
     launched: int  # number of the latest instance
     instances: list[HeldInstance]  # those that exist, in order of their numbers
     shares: list[HeldShare]
+    blocks: list[Block]
     jobs: list[HeldJob]  # live jobs in order of their numbers
 
 
@@ -317,7 +319,7 @@ class Entry(NamedTuple):
 
     n: int  # grows; retention leaves gaps, and nothing else does
     at_ms: int
-    kind: str  # added, moved, opened, began, closed, stop
+    kind: str  # added, moved, opened, began, closed, stop, blocked
     job: int
     index: int
     hi: int  # children index..hi-1; index + 1 for one job
@@ -345,7 +347,8 @@ class Past(Protocol):
     """Jobs as they stood when something happened."""
 
     def standings(self, entry: Entry) -> Iterator[Standing]:
-        """Each job and child that entered a state by `entry`, as it was right then; a parent before its children.
+        """Each job and child that entered a state by `entry`, as it was right then; a parent before its children. Of a
+        queue that is blocked, the job at its head.
 
         None if the entry tells of something else. Raises Forgotten.
         """

@@ -8,7 +8,7 @@ long queue holds up nobody. How far it is, is told by the jobs themselves: after
 from __future__ import annotations
 
 from batchyard.model.facts import ChildrenMoved, EnvironmentDeleted, QueueDeleted
-from batchyard.scheduler import capacity, lifecycle
+from batchyard.scheduler import blocked, capacity, lifecycle
 from batchyard.scheduler.state import Environment, Queue, State
 
 ENDED_PER_TURN = 500  # facts of all queues together
@@ -53,6 +53,7 @@ def _end_jobs(state: State, queue: Queue, bound: int) -> int:
 
 
 def _remove_queue(state: State, queue: Queue) -> None:
+    blocked.clear(state, queue.number)
     del state.queues[queue.number]
     state.leaving_queues.remove(queue)
     state.facts.append(QueueDeleted(queue.number, state.now_ms))

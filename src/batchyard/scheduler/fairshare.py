@@ -37,9 +37,10 @@ def hold(state: State, held: HeldShare) -> None:
         share.usage, share.charged_ms = held.usage, held.charged_ms
 
 
-def restore(queue: Queue, share: Share, cpu_milli: int) -> None:
-    """An attempt of the share is open since before it was last charged."""
-    share.held_cpu_milli += cpu_milli
+def restore(queue: Queue, share: Share | None, cpu_milli: int) -> None:
+    """An attempt is open since before its share was last charged."""
+    if share is not None:
+        share.held_cpu_milli += cpu_milli
     queue.held_cpu_milli += cpu_milli
 
 
@@ -56,12 +57,11 @@ def change_policy(state: State, queue: Queue, policy: SharePolicy | None) -> Non
 
 def taken(state: State, job: Job, cpu_milli: int) -> None:
     """An attempt of the job opened (`cpu_milli` of it held from now on) or closed (then it is negative)."""
-    share = job.share
+    queue, share = state.queues[job.queue], job.share
+    queue.held_cpu_milli += cpu_milli
     if share is not None:
-        queue = state.queues[job.queue]
         charge(queue, share, state.now_ms)
         share.held_cpu_milli += cpu_milli
-        queue.held_cpu_milli += cpu_milli
         state.charged.add((queue.number, share.id))
 
 

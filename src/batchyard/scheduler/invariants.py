@@ -27,6 +27,7 @@ def check(state: State) -> None:
     _check_places(state)
     _check_lines(state)
     _check_work(state)
+    _check_stuck(state)
 
 
 def _require(holds: bool, what: str) -> None:
@@ -187,3 +188,13 @@ def _check_work(state: State) -> None:
                     _require(known, f"{job.seq}:{index}: its fate is decided but not noted")
         elif job.status == states.PENDING and dependencies.fate(job, WHOLE) is not None:
             _require((job.seq, WHOLE) in noted, f"job {job.seq}: its fate is decided but not noted")
+
+
+def _check_stuck(state: State) -> None:
+    """Whose head is stuck has a head, as far as the last turn came to look at all of them."""
+    for number, block in state.stuck.items() if not state.unsettled else ():
+        name = f"queue {number}, stuck at {block.job}:{block.index}"
+        _require(number == block.queue and number in state.queues, f"{name}: it is gone")
+        job = state.jobs.get(block.job)
+        _require(job is not None and job.queue == number, f"{name}: no such job lives in it")
+        _require(job is None or job.state_of(block.index) == states.RUNNABLE, f"{name}: the job could not go")

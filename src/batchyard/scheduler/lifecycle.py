@@ -18,7 +18,7 @@ from batchyard.model.facts import (
     StopNoted,
 )
 from batchyard.model.ids import WHOLE
-from batchyard.model.jobs import TERMINATE
+from batchyard.model.jobs import CANCEL, TERMINATE
 from batchyard.scheduler import dependencies, fairshare, ledger, ordering, retries
 from batchyard.scheduler.placement import Place
 from batchyard.scheduler.state import Array, Job, Open, State
@@ -228,6 +228,11 @@ def stop(state: State, event: StopRequested) -> None:
             _stop_one(state, job, event.index, event.kind, event.reason)
     elif event.index == WHOLE:
         _stop_one(state, job, WHOLE, event.kind, event.reason)
+
+
+def cancel(state: State, job: Job, index: int, reason: str) -> None:
+    """Cancel a RUNNABLE job or child."""
+    _stop_one(state, job, index, CANCEL, reason)
 
 
 def _stop_one(state: State, job: Job, index: int, kind: int, reason: str) -> None:

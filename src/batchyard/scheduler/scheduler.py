@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from batchyard.model import states
 from batchyard.model.actions import Action, StartAttempt, StopAttempt
+from batchyard.model.blocked import Block
 from batchyard.model.environments import HeldInstance, Timing
 from batchyard.model.events import (
     AttemptEnded,
@@ -34,7 +35,17 @@ from batchyard.model.ids import WHOLE, executor_name
 from batchyard.model.jobs import TERMINATE
 from batchyard.model.needs import Needs
 from batchyard.model.shares import HeldShare
-from batchyard.scheduler import capacity, deletion, dependencies, fairshare, ledger, lifecycle, ordering, placement
+from batchyard.scheduler import (
+    blocked,
+    capacity,
+    deletion,
+    dependencies,
+    fairshare,
+    ledger,
+    lifecycle,
+    ordering,
+    placement,
+)
 from batchyard.scheduler.lines import Line
 from batchyard.scheduler.state import Array, Environment, Job, Open, Provider, Queue, State
 from batchyard.scheduler.verdicts import Look
@@ -86,7 +97,8 @@ class Scheduler:
         fairshare.note_use(state)
         if state.applied_seq != applied:
             state.facts.append(RequestApplied(state.applied_seq))
-        decision = Decision(state.facts, state.actions, more, capacity.due_ms(state))
+        due = [each for each in (capacity.due_ms(state), blocked.due_ms(state)) if each is not None]
+        decision = Decision(state.facts, state.actions, more, min(due, default=None))
         state.facts, state.actions = [], []
         state.ended.clear()
         return decision
@@ -118,6 +130,7 @@ class Scheduler:
         launched: int,
         instances: Iterable[HeldInstance],
         shares: Iterable[HeldShare],
+        blocks: Iterable[Block],
         jobs: Iterable[HeldJob],
     ) -> None:
         """Rebuild everything from rows; `instances` and `jobs` in order of their numbers, `launched` the highest ever.
@@ -141,6 +154,7 @@ class Scheduler:
             fairshare.hold(state, each)
         for held in jobs:
             _restore_job(state, held)
+        state.stuck = {block.queue: block for block in blocks}
         for job in state.jobs.values():
             dependencies.note_decided(state, job)
         state.applied_seq = applied_seq
@@ -162,7 +176,8 @@ def _settle(state: State) -> bool:
         else:
             assert isinstance(job, Array)
             lifecycle.follow_children(state, job, index)
-    if state.unsettled:
+    blocked_due_ms = blocked.due_ms(state)
+    if state.unsettled or (blocked_due_ms is not None and blocked_due_ms <= state.now_ms):
         _place(state)
     capacity.expire(state, waited)
     more = deletion.proceed(state) if state.leaving_queues or state.leaving_environments else False
@@ -173,6 +188,8 @@ def _place(state: State) -> None:
     """Strict FIFO: each queue, highest priority first, starts jobs from its head until the head does not fit."""
     capacity.keep_floors(state)
     pledges = capacity.Pledges()
+    stuck: dict[int, tuple[Job, int]] = {}
+    state.unsettled = True
     for queue in state.order:
         for line in _lines(state, queue):
             if len(state.facts) >= FACTS_PER_TURN:
@@ -183,12 +200,15 @@ def _place(state: State) -> None:
             job, index = head
             place = _place_for(state, queue, job, pledges)
             if place is None:
+                stuck[queue.number] = head
                 if pledges.made:
                     _foresee(state, queue, line, pledges)
                 break
             ordering.leave(state, job)
             lifecycle.open_attempt(state, job, index, place)
     state.unsettled = False
+    blocked.review(state, stuck)
+    blocked.act(state)
 
 
 def _lines(state: State, queue: Queue) -> Iterator[Line]:
@@ -281,6 +301,7 @@ def _set_queue(state: State, event: QueueChanged) -> None:
     if queue is None:
         queue = state.queues[event.queue] = Queue(event.queue)
     queue.priority, queue.environments, queue.deleting = event.priority, event.environments, event.deleting
+    queue.limits = event.limits
     if queue.policy != event.policy:
         fairshare.change_policy(state, queue, event.policy)
     starting = [each for each in state.queues.values() if not each.deleting]
@@ -361,8 +382,7 @@ def _restore_job(state: State, held: HeldJob) -> None:
         else:
             job.open = opened
         ledger.take(state, job, attempt.index, opened)
-        if job.share is not None:
-            fairshare.restore(state.queues[job.queue], job.share, held.submitted.needs.cpu_milli)
+        fairshare.restore(state.queues[job.queue], job.share, held.submitted.needs.cpu_milli)
     _restore_line(state, job)
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from batchyard.model import states
 from batchyard.model.actions import Action
+from batchyard.model.blocked import Block, TimeLimit
 from batchyard.model.environments import Capacity, HeldInstance, InstanceType, Timing
 from batchyard.model.facts import Fact
 from batchyard.model.ids import WHOLE
@@ -232,8 +233,8 @@ class Queue:
     """A job queue and its line of waiting jobs (see ordering.py); with a policy, a line for each share."""
 
     __slots__ = (
-        "number", "priority", "environments", "line", "policy", "shares", "held_cpu_milli", "deleting", "left",
-        "ending",
+        "number", "priority", "environments", "line", "policy", "shares", "held_cpu_milli", "limits", "deleting",
+        "left", "ending",
     )  # fmt: skip
 
     def __init__(self, number: int):
@@ -243,7 +244,8 @@ class Queue:
         self.line = Line()
         self.policy: SharePolicy | None = None
         self.shares: dict[str, Share] = {}  # those that are active
-        self.held_cpu_milli = 0  # by shares
+        self.held_cpu_milli = 0  # by attempts of its jobs; an index over them
+        self.limits: tuple[TimeLimit, ...] = ()
         self.deleting = False  # its jobs are brought to an end, and then it goes (see deletion.py)
         self.left: list[int] | None = None  # of its jobs those to be ended, the next one last; None: not looked up yet
         self.ending: list[int] = []  # those whose attempts were told to stop; both are indexes over live jobs
@@ -266,7 +268,7 @@ class State:
     __slots__ = (
         "jobs", "ended", "queues", "environments", "left", "providers", "timing", "instances", "launched", "timers",
         "touched", "charged", "classes", "policies", "work", "order", "leaving_queues", "leaving_environments",
-        "unsettled", "applied_seq", "now_ms", "facts", "actions",
+        "stuck", "unsettled", "applied_seq", "now_ms", "facts", "actions",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -288,6 +290,7 @@ class State:
         self.order: list[Queue] = []  # queues that start jobs, by priority; an index over queues
         self.leaving_queues: list[Queue] = []  # those that are to be deleted, and
         self.leaving_environments: list[Environment] = []  # likewise, in order of numbers; indexes
+        self.stuck: dict[int, Block] = {}  # by queue, those whose head cannot start (see blocked.py)
         self.unsettled = False  # something changed since the last settle that may let a job start
         self.applied_seq = 0
         self.now_ms = 0

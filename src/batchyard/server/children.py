@@ -73,7 +73,12 @@ def run_engine(settings: Settings) -> None:
         PRETEND: PretendExecutor(data, clock, settings.stop_grace_s),
     }
     rooms = {PROVIDER: local_room(settings)}
-    timing = Timing(settings.instance_boot_s * 1000, settings.instance_idle_s * 1000)
+    timing = Timing(
+        boot_ms=settings.instance_boot_s * 1000,
+        linger_ms=settings.instance_idle_s * 1000,
+        blocked_ms=settings.blocked_after_s * 1000,
+        full_ms=settings.blocked_without_room_after_s * 1000,
+    )
     engine = Engine(snapshot, commits, executors, rooms, clock, BellSocket(data), timing)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; serve decides

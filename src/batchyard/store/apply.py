@@ -22,6 +22,7 @@ from batchyard.store.sqlite import StoreError
 _SQL = queries("facts")
 _INSTANCES = queries("instances")
 _SHARES = queries("shares")
+_BLOCKS = queries("blocks")
 
 LANES = (
     "state",
@@ -37,6 +38,7 @@ LANES = (
     "began",
     "closed",
     "over",
+    "blocks",
     "gone",
     "journal",
 )
@@ -127,6 +129,30 @@ def share_used(batch: Batch, fact: facts.ShareUsed) -> None:
 
 def share_forgotten(batch: Batch, fact: facts.ShareForgotten) -> None:
     batch.add("forgotten", _SHARES.forget, fact)
+
+
+def head_stuck(batch: Batch, fact: facts.HeadStuck) -> None:
+    batch.add("blocks", _BLOCKS.stuck, fact)
+
+
+def queue_blocked(batch: Batch, fact: facts.QueueBlocked) -> None:
+    queue, job, index, number, reason, at_ms = fact
+    batch.add("blocks", _BLOCKS.told, (queue, job, index))
+    if index == WHOLE:
+        batch.add("blocks", _BLOCKS.tell_job, (reason, job))
+    else:
+        batch.add("blocks", _BLOCKS.tell_child, (reason, job, index))
+    batch.tell(at_ms, "blocked", job, index, index + 1, None, number, _reason_detail(reason), None)
+
+
+def queue_unblocked(batch: Batch, fact: facts.QueueUnblocked) -> None:
+    """A job that goes on in the same turn has got its next reason before."""
+    queue, job, index, reason, told = fact
+    batch.add("blocks", _BLOCKS.cleared, (queue, job, index))
+    if told and index == WHOLE:
+        batch.sweep("blocks", _BLOCKS.clear_job, (job, reason))
+    elif told:
+        batch.sweep("blocks", _BLOCKS.clear_child, (job, index, reason))
 
 
 def request_applied(batch: Batch, fact: facts.RequestApplied) -> None:
@@ -246,6 +272,9 @@ _APPLY = {
     facts.InstanceEnded: instance_ended,
     facts.ShareUsed: share_used,
     facts.ShareForgotten: share_forgotten,
+    facts.HeadStuck: head_stuck,
+    facts.QueueBlocked: queue_blocked,
+    facts.QueueUnblocked: queue_unblocked,
     facts.RequestApplied: request_applied,
     facts.JobAdded: job_added,
     facts.JobMoved: job_moved,

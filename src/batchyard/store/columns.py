@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from batchyard.model import ids
+from batchyard.model.blocked import TimeLimit, code_of
 from batchyard.model.environments import Capacity, HeldInstance
 from batchyard.model.events import EnvironmentChanged, QueueChanged
 from batchyard.model.jobs import RetryPolicy
@@ -45,6 +46,7 @@ class QueueValue(NamedTuple):
     enabled: int
     deleting: int
     environments: tuple[int, ...]
+    limits: tuple[TimeLimit, ...] = ()
 
 
 class EnvironmentBody(msgspec.Struct):
@@ -55,14 +57,34 @@ class EnvironmentBody(msgspec.Struct):
     unmanagedvCpus: int | None = None
 
 
+class TimeLimitAction(msgspec.Struct):
+    """A jobStateTimeLimitAction, as far as the engine is told."""
+
+    reason: str
+    maxTimeSeconds: int
+
+
+class QueueBody(msgspec.Struct):
+    """What of a job queue's body the engine is told."""
+
+    jobStateTimeLimitActions: list[TimeLimitAction] = []
+
+
 ENVIRONMENT, QUEUE = "environment", "queue"
 
 _environment_decoder = msgspec.json.Decoder(EnvironmentValue)
 environment_body = msgspec.json.Decoder(EnvironmentBody).decode
+_queue_body_decoder = msgspec.json.Decoder(QueueBody)
 _queue_decoder = msgspec.json.Decoder(QueueValue)
 _upstreams_decoder = msgspec.json.Decoder(tuple[StoredUpstream, ...])
 _retry_decoder = msgspec.json.Decoder(RetryPolicy)
 _ONCE = RetryPolicy()
+
+
+def queue_limits(body: str) -> tuple[TimeLimit, ...]:
+    """The time limits in a job queue's body."""
+    actions = _queue_body_decoder.decode(body).jobStateTimeLimitActions
+    return tuple(TimeLimit(code_of(action.reason), action.maxTimeSeconds * 1000) for action in actions)
 
 
 def encode(value: Any) -> str:
@@ -111,8 +133,8 @@ def unpack_instance(row: tuple) -> HeldInstance:
 def unpack_change(seq: int, subject: int, kind: str, value: str) -> EnvironmentChanged | QueueChanged:
     """A row of ``changes`` as the engine is told it."""
     if kind == QUEUE:
-        priority, enabled, deleting, environments = _queue_decoder.decode(value)
-        return QueueChanged(seq, subject, priority, bool(enabled), environments, bool(deleting))
+        priority, enabled, deleting, environments, limits = _queue_decoder.decode(value)
+        return QueueChanged(seq, subject, priority, bool(enabled), environments, bool(deleting), limits=limits)
     told = _environment_decoder.decode(value)
     return EnvironmentChanged(
         seq=seq,

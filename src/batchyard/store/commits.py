@@ -14,6 +14,7 @@ from typing import Any
 
 from batchyard.errors import Unavailable
 from batchyard.model import ids
+from batchyard.model.blocked import Block
 from batchyard.model.environments import Timing
 from batchyard.model.events import (
     Event,
@@ -44,6 +45,7 @@ _STATES = queries("states")
 _FACTS = queries("facts")
 _INSTANCES = queries("instances")
 _SHARES = queries("shares")
+_BLOCKS = queries("blocks")
 _VIEWS = queries("views")
 
 log = logging.getLogger(__name__)
@@ -232,6 +234,7 @@ class SqliteCommits:
             launched=state.execute(_INSTANCES.latest).fetchone()[0],
             instances=[columns.unpack_instance(row) for row in state.execute(_INSTANCES.there)],
             shares=[HeldShare(q, share, int(usage), at) for q, share, usage, at in state.execute(_SHARES.all)],
+            blocks=[Block(*row, bool(told)) for *row, told in state.execute(_BLOCKS.all)],
             jobs=jobs,
         )
 

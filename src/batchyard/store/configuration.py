@@ -118,7 +118,8 @@ class Configuration:
         environments = columns.encode(new.environments)
         row = (seq, new.region, new.name, new.priority, int(new.enabled), environments, new.body.decode())
         db.execute(_QUEUES.insert, (*row, new.created_ms))
-        value = QueueValue(new.priority, int(new.enabled), 0, new.environments)
+        limits = columns.queue_limits(new.body.decode())
+        value = QueueValue(new.priority, int(new.enabled), 0, new.environments, limits)
         _record(db, seq, seq, QUEUE, value, new.created_ms, new.idempotency)
         return seq
 
@@ -137,7 +138,7 @@ class Configuration:
         seq = self._number(change.at_ms)
         body = _merged(row.body, change)
         db.execute(_QUEUES.update, (seq, priority, enabled, columns.encode(environments), body, row.id))
-        value = QueueValue(priority, enabled, 0, environments)
+        value = QueueValue(priority, enabled, 0, environments, columns.queue_limits(body))
         _record(db, seq, row.id, QUEUE, value, change.at_ms, change.idempotency)
         return True
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from batchyard.model import ids
-from batchyard.model.states import FAILED, NAMES, SUCCEEDED, TERMINAL
+from batchyard.model.states import FAILED, NAMES, RUNNABLE, SUCCEEDED, TERMINAL
 from batchyard.ports import AttemptRow, Entry, Forgotten, JobRow, Standing
 from batchyard.store import columns
 from batchyard.store.queries import queries
@@ -28,6 +28,7 @@ JOBS_KEPT = 2_000  # whose requests are kept at hand
 STOPPED_KEPT = 2_000  # whose stops are
 
 _MOVES = frozenset({"added", "moved", "opened", "began", "closed"})
+_BLOCKED = "blocked"
 _EVERY = 2**31  # above any attempt's number
 
 
@@ -45,7 +46,9 @@ class SqlitePast:
         self._requests.close()
 
     def standings(self, entry: Entry) -> Iterator[Standing]:
-        if entry.kind not in _MOVES:
+        if entry.kind == _BLOCKED:
+            entry = entry._replace(status=RUNNABLE)  # which it stays
+        elif entry.kind not in _MOVES:
             return
         # State first: whoever's request is there afterwards was whole when its state was read.
         attempts = self._attempts(entry)
@@ -67,7 +70,7 @@ class SqlitePast:
     def _attempts(self, entry: Entry) -> dict[int, list[AttemptRow]]:
         """Attempts by index, as they were then."""
         found: dict[int, list[AttemptRow]] = defaultdict(list)
-        if entry.kind == "added" or (entry.kind == "moved" and entry.status not in TERMINAL):
+        if entry.kind == "added" or (entry.kind == "moved" and entry.status not in TERMINAL) or entry.number == 0:
             return found  # no job goes on to PENDING or RUNNABLE in this way once it was tried
         up_to = _EVERY if entry.number is None else entry.number
         for index, *row in self._state.execute(_JOURNAL.attempts, (entry.job, entry.index, entry.hi, up_to)):
@@ -77,7 +80,7 @@ class SqlitePast:
         rows = found[entry.index]
         if not rows or rows[-1].number != entry.number:
             raise Forgotten(entry.job)
-        if entry.kind != "closed":
+        if entry.kind not in ("closed", _BLOCKED):
             open_one = AttemptRow(*rows[-1][:4], *(None,) * (len(AttemptRow._fields) - 4))
             rows[-1] = open_one._replace(started_ms=entry.at_ms) if entry.kind == "began" else open_one
         return found

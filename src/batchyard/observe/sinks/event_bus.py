@@ -10,7 +10,7 @@ from typing import Any
 from batchyard.observe.follow import Failed
 from batchyard.observe.sinks.post import Headers, Post
 from batchyard.observe.sinks.webhook import fingerprint
-from batchyard.observe.state_changes import DETAIL_TYPE, StateChange
+from batchyard.observe.state_changes import StateChange
 
 ENTRIES_MAX = 10
 REQUEST_MAX = 256 * 1024  # bytes by AWS's count of an entry's members
@@ -51,8 +51,8 @@ class EventBus:
         entry = {
             "Time": event.at_ms // 1000,
             "Source": self._source,
-            "Resources": [event.arn],
-            "DetailType": DETAIL_TYPE,
+            "Resources": event.arns,
+            "DetailType": event.type,
             "Detail": _with_id(event.detail, event.id),
             "EventBusName": self._bus,
         }

@@ -62,7 +62,7 @@ class Program:
             if failure is None:
                 return
             if wait_s is None:
-                log.warning("%s: event %s of %s is skipped: %s", self.name, event.id, event.arn, failure)
+                log.warning("%s: event %s of %s is skipped: %s", self.name, event.id, event.arns[0], failure)
             elif stop.wait(wait_s):
                 raise Stopped
 

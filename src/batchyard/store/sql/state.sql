@@ -69,11 +69,14 @@ CREATE TABLE children (
   PRIMARY KEY (job, idx)
 ) STRICT, WITHOUT ROWID;
 
--- How long instances take to be ready and stay when idle, as decisions used it: one row once it was told.
+-- How long instances take to be ready and stay when idle, and a head must be stuck until its queue is called blocked, as
+-- decisions used it: one row once it was told.
 CREATE TABLE timing (
   one INTEGER PRIMARY KEY CHECK (one = 1),
   boot_ms INTEGER NOT NULL,
-  linger_ms INTEGER NOT NULL
+  linger_ms INTEGER NOT NULL,
+  blocked_ms INTEGER NOT NULL DEFAULT 10000,
+  full_ms INTEGER NOT NULL DEFAULT 300000
 ) STRICT;
 
 -- Instances of managed environments, numbered in order of launch. They exist until ended_ms is set.
@@ -102,6 +105,16 @@ CREATE TABLE shares (
   charged_ms INTEGER NOT NULL,           -- up to when
   PRIMARY KEY (queue, share)
 ) STRICT, WITHOUT ROWID;
+
+-- Queues whose head cannot start, and for which reason since when (scheduler/blocked.py).
+CREATE TABLE blocks (
+  queue INTEGER PRIMARY KEY,
+  job INTEGER NOT NULL,
+  idx INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  since_ms INTEGER NOT NULL,
+  told INTEGER NOT NULL                  -- whether it has lasted: the queue is blocked, and the job says why
+) STRICT;
 
 -- Attempts; idx is -1 for a single job. Open while stopped_ms is NULL.
 CREATE TABLE attempts (
@@ -149,7 +162,7 @@ CREATE TABLE log_places (
 CREATE TABLE journal (
   n INTEGER PRIMARY KEY,
   at_ms INTEGER NOT NULL,
-  kind TEXT NOT NULL,                    -- added, moved, opened, began, closed, stop; deleted
+  kind TEXT NOT NULL,                    -- added, moved, opened, began, closed, stop, blocked; deleted
   job INTEGER NOT NULL,                  -- deleted: the number of the queue or environment
   idx INTEGER NOT NULL,
   hi INTEGER NOT NULL,                   -- idx + 1 for one job

@@ -1,13 +1,13 @@
 -- state.db: instances of managed environments.
 
 -- name: record_timing
--- How long instances take and stay, as decisions used it.
-INSERT INTO timing (one, boot_ms, linger_ms) VALUES (1, ?1, ?2)
-ON CONFLICT (one) DO UPDATE SET boot_ms = ?1, linger_ms = ?2;
+-- How long things take until something is done about them, as decisions used it.
+INSERT INTO timing (one, boot_ms, linger_ms, blocked_ms, full_ms) VALUES (1, ?1, ?2, ?3, ?4)
+ON CONFLICT (one) DO UPDATE SET boot_ms = ?1, linger_ms = ?2, blocked_ms = ?3, full_ms = ?4;
 
 -- name: timing
 -- The same, to go on with.
-SELECT boot_ms, linger_ms FROM timing;
+SELECT boot_ms, linger_ms, blocked_ms, full_ms FROM timing;
 
 -- name: launch
 -- An instance exists.
