@@ -11,6 +11,7 @@ from batchyard.store.reader import SqliteReader
 from batchyard.store.sqlite import migrate
 
 from .asking import furnish
+from .keeping import FOREVER, Site
 
 
 @pytest.fixture
@@ -51,3 +52,22 @@ def commits(data):
     opened = SqliteCommits(data)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def site(data):
+    """Runs a story, an async function with a furnished Site of some Retention."""
+
+    def run(story, keep=FOREVER):
+        async def whole():
+            site = Site(data, keep)
+            try:
+                site.yard = await furnish(site.intake, data)
+                site.apply()
+                return await story(site)
+            finally:
+                await site.close()
+
+        return asyncio.run(whole())
+
+    return run

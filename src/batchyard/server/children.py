@@ -99,16 +99,18 @@ def api_context(settings: Settings) -> Context:
     from batchyard.store.intake import SqliteIntake
     from batchyard.store.journal import SqliteFollowers
     from batchyard.store.reader import SqliteReader
+    from batchyard.store.retention import DAY_MS, Retention
     from batchyard.store.sqlite import last_ms
     from batchyard.store.upkeep import SqliteUpkeep
 
     data = settings.data_path
     room = local_room(settings)
+    keep = Retention(settings.jobs_keep_days * DAY_MS, settings.jobs_keep_most)
     reserve_bytes = settings.disk_reserve_mib << 20
     clock = SteadyClock(last_ms(data))
     return Context(
         settings=replace(settings, vcpus=room.cpu_milli // 1000, memory=room.memory_mib),
-        intake=SqliteIntake(data, BellRope(data).ring, reserve_bytes),
+        intake=SqliteIntake(data, BellRope(data).ring, reserve_bytes, keep),
         reader=SqliteReader(data),
         past=SqliteReader(data),
         logs=FileLogs(data),
@@ -263,10 +265,15 @@ def run_api(settings: Settings, listener: int) -> None:
             asyncio.get_running_loop().remove_reader(0)
 
         asyncio.get_running_loop().add_reader(0, cut)
-        removing = asyncio.create_task(keep_removing(context.intake.remove_retired))
+        intake, clock = context.intake, context.clock
+        removing = [
+            asyncio.create_task(keep_removing(intake.remove_retired)),
+            asyncio.create_task(keep_removing(lambda: intake.remove_leftovers(clock.now_ms()))),
+        ]
         with socket.socket(fileno=listener) as sock:
             await server.serve(sockets=[sock])
-        removing.cancel()
+        for each in removing:
+            each.cancel()
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     uvloop.run(main())

@@ -48,6 +48,8 @@ LOOKS = (
          _SQL.attempts),
     Look("journal", "The journal tells the life of each job without a gap, up to the state it is in.", _SQL.journal),
     Look("wishes", "Each cancel and terminate names a job.", _SQL.wishes),
+    Look("places", "Nothing lives of environments and queues that are gone.", _SQL.places, whole=True),
+    Look("changes", "The engine is told of environments and queues what their rows say.", _SQL.changes, whole=True),
 )  # fmt: skip
 
 

@@ -28,8 +28,9 @@ from batchyard.model.jobs import (
 from batchyard.store import columns
 from batchyard.store.columns import StoredUpstream
 from batchyard.store.configuration import Configuration
+from batchyard.store.leftovers import Leftovers
 from batchyard.store.queries import queries
-from batchyard.store.retention import Removal
+from batchyard.store.retention import Removal, Retention
 from batchyard.store.room import Disk
 from batchyard.store.sqlite import REQUESTS, STATE, open_reader, open_writer
 from batchyard.store.writer import RETRY, GroupCommit, Unit
@@ -48,10 +49,16 @@ class SqliteIntake:
     """The writing process of requests.db. One per data directory; used from one asyncio loop.
 
     `on_commit` is called after each commit, when its callers have been answered: the bell. While no more than
-    `reserve_bytes` are free on the disk every call raises Unavailable.
+    `reserve_bytes` are free on the disk every call raises Unavailable. `keep`: what is kept of finished jobs.
     """
 
-    def __init__(self, data_path: Path | str, on_commit: Callable[[], None] = lambda: None, reserve_bytes: int = 0):
+    def __init__(
+        self,
+        data_path: Path | str,
+        on_commit: Callable[[], None] = lambda: None,
+        reserve_bytes: int = 0,
+        keep: Retention | None = None,
+    ):
         self._data_path = data_path
         self._disk = Disk(data_path, reserve_bytes)
         self._last_seq = self._stored_seq = self._last_ms = 0
@@ -60,6 +67,7 @@ class SqliteIntake:
         self._removal = Removal(lambda: open_reader(data_path, STATE), lambda text: self._texts.pop(text, None))
         self._state: sqlite3.Connection | None = None
         self._configuration = Configuration(self._next_seq, self._gone)
+        self._leftovers = Leftovers((keep or Retention()).keep_ms, self._gone, self._applied)
 
     @property
     def commits(self) -> int:
@@ -120,6 +128,12 @@ class SqliteIntake:
         self._removal.carried_out(gone)
         return len(gone)
 
+    async def remove_leftovers(self, now_ms: int) -> int:
+        """Remove some of what is left of deleted, superseded and deregistered things; how many it removed."""
+        if not self._leftovers.due(now_ms):
+            return 0
+        return await self._writer.run(partial(self._leftovers.unit, now_ms))
+
     # -- the file and what memory knows of it ------------------------------------------------------------------
 
     def _open(self) -> sqlite3.Connection:
@@ -137,9 +151,17 @@ class SqliteIntake:
 
     def _gone(self, number: int) -> bool:
         """Whether nothing of the environment or queue lives any more: the engine says so, in its file."""
+        return self._engine_says(_STATES.gone, (number,)) is not None
+
+    def _applied(self) -> int:
+        """Up to which number the engine knows all requests."""
+        row = self._engine_says(_STATES.meta)
+        return 0 if row is None else row[0]
+
+    def _engine_says(self, question: str, values: tuple = ()) -> tuple | None:
         if self._state is None:
             self._state = open_reader(self._data_path, STATE)
-        return self._state.execute(_STATES.gone, (number,)).fetchone() is not None
+        return self._state.execute(question, values).fetchone()
 
     def _next_seq(self, at_ms: int) -> int:
         # A unit that is undone leaves a gap: numbers need not be dense, only growing and used once.

@@ -34,10 +34,12 @@ log = logging.getLogger(__name__)
 
 _RETIRING = queries("retiring")
 _REMOVALS = queries("removals")
+_LEFTOVERS = queries("leftovers")
 _INSTANCES = queries("instances")
 _TAGS = queries("tags")
 
 DAY_MS = 86_400_000
+_ALL = -1  # as a LIMIT
 
 # Of one step in the engine: a few milliseconds between two turns.
 ROWS = 1000  # deleted at most
@@ -153,9 +155,24 @@ class Retirement:
             return True
         self._withdraw({seq: size for seq, (size, _) in sizes.items() if seq not in gone})
         more = self._propose(now_ms, sizes, OUTSTANDING - len(sizes)) or more
+        self._forget_places(now_ms)
         self._state.execute(_RETIRING.checked)
         self._state.execute(_INSTANCES.forget, (now_ms - self._keep.keep_ms, EXAMINED))
         return more
+
+    def _forget_places(self, now_ms: int) -> None:
+        """Of queues and environments that requests.db knows no more, nothing is to be known here (leftovers.py)."""
+        before_ms = now_ms - max(self._keep.keep_ms, DAY_MS)
+        old = [number for (number,) in self._state.execute(_RETIRING.deleted_before, (before_ms, OUTSTANDING))]
+        if not old:
+            return
+        newest, told_last = self._state.execute(_RETIRING.told_last).fetchone() or (0, None)
+        uncounted = self._uncounted(newest)
+        for (number,) in self._requests.execute(_LEFTOVERS.gone, (columns.encode(old),)).fetchall():
+            told = self._state.execute(_RETIRING.told_until, (number,)).fetchone()[0]
+            if number != told_last and not (uncounted and told >= uncounted):
+                self._state.execute(_RETIRING.delete_journal, (number, _ALL))
+                self._state.execute(_RETIRING.forget_deleted, (number,))
 
     def _gone(self, outstanding: Iterable[int]) -> set[int]:
         listed = columns.encode(list(outstanding))
@@ -276,11 +293,11 @@ class Removal:
 
 
 async def keep_removing(remove: Callable[[], Awaitable[int]]) -> None:
-    """Call `remove`, which tells how many jobs it removed, again and again; a full disk is waited out."""
+    """Call `remove`, which tells how much it removed, again and again; a full disk is waited out."""
     while True:
         try:
             removed = await remove()
         except (Unavailable, sqlite3.Error) as error:
-            log.warning("finished jobs could not be removed: %s", error)
+            log.warning("what is kept no longer could not be removed: %s", error)
             removed = 0
         await asyncio.sleep(BUSY_S if removed else IDLE_S)

@@ -139,3 +139,58 @@ SELECT 'entry ' || n || ' of the journal has job ' || job || ' leave state ' || 
 -- A wish is of a job that is there.
 SELECT 'wish ' || w.seq || ' names job ' || w.job || ', which is not there' FROM asked.wishes AS w
 WHERE w.job > :after AND w.job <= :until AND NOT EXISTS (SELECT 1 FROM asked.jobs AS r WHERE r.seq = w.job);
+
+-- name: places
+-- What is deleted in state.db was asked to be in requests.db; nothing of it lives and no queue that stays names it.
+SELECT 'environment ' || e.id || ' is gone, and nobody asked for that' FROM asked.environments AS e
+JOIN main.deleted AS d ON d.id = e.id WHERE e.deleted_ms IS NULL
+UNION ALL
+SELECT 'queue ' || q.id || ' is gone, and nobody asked for that' FROM asked.queues AS q
+JOIN main.deleted AS d ON d.id = q.id WHERE q.deleted_ms IS NULL
+UNION ALL
+SELECT 'queue ' || d.id || ' is gone, and job ' || min(j.seq) || ' of it lives' FROM main.deleted AS d
+JOIN main.jobs AS j ON j.queue = d.id WHERE j.status < 5 GROUP BY d.id
+UNION ALL
+SELECT 'environment ' || a.environment || ' is gone, and an attempt of job ' || min(a.job) || ' is open in it'
+FROM main.attempts AS a WHERE a.stopped_ms IS NULL AND a.environment IN (SELECT id FROM main.deleted) GROUP BY a.environment
+UNION ALL
+SELECT 'an instance of environment ' || i.environment || ' exists, which is gone' FROM main.instances AS i
+WHERE i.ended_ms IS NULL AND i.environment IN (SELECT id FROM main.deleted)
+UNION ALL
+SELECT 'queue ' || q.id || ' names environment ' || named.value || ', which is not there'
+FROM asked.queues AS q, json_each(q.environments) AS named
+WHERE q.deleted_ms IS NULL
+  AND NOT EXISTS (SELECT 1 FROM asked.environments AS e WHERE e.id = named.value AND e.deleted_ms IS NULL);
+
+-- name: changes
+-- The engine is told what the rows say: the last change of each is the one that its row names, and has its value.
+WITH places AS (
+  SELECT 'environment' AS kind, id, seq, enabled, deleted_ms, '$[2]' AS is_enabled, '$[3]' AS is_deleting
+  FROM asked.environments
+  UNION ALL
+  SELECT 'queue', id, seq, enabled, deleted_ms, '$[1]', '$[2]' FROM asked.queues
+), latest AS (
+  SELECT subject, kind, max(seq) AS seq, value FROM asked.changes WHERE kind IN ('environment', 'queue')
+  GROUP BY subject, kind
+), told AS (
+  SELECT p.*, l.seq AS told_seq, json_extract(l.value, p.is_enabled) AS told_enabled,
+         json_extract(l.value, p.is_deleting) AS told_deleting
+  FROM places AS p LEFT JOIN latest AS l ON l.subject = p.id AND l.kind = p.kind
+)
+SELECT kind || ' ' || id || ' was changed last by ' || coalesce(told_seq, 'nothing') || ', its row says ' || seq
+FROM told WHERE told_seq IS NULL OR told_seq <> seq
+UNION ALL
+SELECT kind || ' ' || id || ' is to be deleted by its row or its last change, and not by both' FROM told
+WHERE told_seq = seq AND (deleted_ms IS NOT NULL) <> told_deleting
+UNION ALL
+SELECT kind || ' ' || id || ' is ENABLED by its row or its last change, and not by both' FROM told
+WHERE told_seq = seq AND deleted_ms IS NULL AND enabled <> told_enabled
+UNION ALL
+SELECT 'change ' || c.seq || ' is of ' || c.kind || ' ' || c.subject || ', which is not there' FROM asked.changes AS c
+WHERE c.kind IN ('environment', 'queue') AND NOT EXISTS (SELECT 1 FROM places AS p WHERE p.id = c.subject AND p.kind = c.kind)
+UNION ALL
+SELECT 'change ' || m.seq || ' is above ' || r.last_seq || ', the last number that was given out'
+FROM asked.meta AS r, (SELECT max(seq) AS seq FROM asked.changes) AS m WHERE m.seq > r.last_seq
+UNION ALL
+SELECT 'definition ' || d.id || ' is ACTIVE and was deregistered, or neither' FROM asked.definitions AS d
+WHERE d.active <> (d.inactive_ms IS NULL);

@@ -50,3 +50,11 @@ DELETE FROM journal WHERE n IN (SELECT n FROM journal WHERE job = ?1 LIMIT ?2);
 -- name: delete_job
 -- The job itself goes.
 DELETE FROM jobs WHERE seq = ?;
+
+-- name: deleted_before
+-- Some queues and environments that were gone before a time, the first ones first.
+SELECT id FROM deleted WHERE at_ms < ? ORDER BY at_ms, id LIMIT ?;
+
+-- name: forget_deleted
+-- Nobody asks any more whether it is gone.
+DELETE FROM deleted WHERE id = ?;

@@ -1,0 +1,48 @@
+-- requests.db: what nobody needs any more of environments, queues and definitions.
+
+-- name: oldest_job
+-- The number of the oldest job that is known.
+SELECT min(seq) FROM jobs;
+
+-- name: changes
+-- Some changes of environments and queues above a number, in order.
+SELECT seq, subject, at_ms FROM changes WHERE seq > ? AND kind IN ('environment', 'queue') ORDER BY seq LIMIT ?;
+
+-- name: delete_superseded
+-- A change goes if a later one of the same thing was applied, and is older than a time, too.
+DELETE FROM changes WHERE seq = :seq AND EXISTS (
+  SELECT 1 FROM changes AS later
+  WHERE later.subject = :subject AND later.seq > :seq AND later.seq <= :applied AND later.at_ms < :before
+);
+
+-- name: environments
+-- Some environments whose deletion was asked for before a time and before a request number, the first ones first.
+SELECT id FROM environments WHERE deleted_ms < ? AND seq < ? ORDER BY seq LIMIT ?;
+
+-- name: queues
+-- Some queues, likewise.
+SELECT id FROM queues WHERE deleted_ms < ? AND seq < ? ORDER BY seq LIMIT ?;
+
+-- name: delete_environment
+-- An environment is known no more.
+DELETE FROM environments WHERE id = ?;
+
+-- name: delete_queue
+-- A queue is known no more.
+DELETE FROM queues WHERE id = ?;
+
+-- name: delete_changes
+-- All changes of an environment or queue go.
+DELETE FROM changes WHERE subject = ?;
+
+-- name: definitions
+-- Some revisions that were deregistered before a time and before a request number, the first ones first.
+SELECT id FROM definitions WHERE inactive_ms < ? AND inactive_seq < ? ORDER BY inactive_ms LIMIT ?;
+
+-- name: delete_definition
+-- A revision is known no more.
+DELETE FROM definitions WHERE id = ?;
+
+-- name: gone
+-- Which of given environments and queues (a JSON list of numbers) are known no more.
+SELECT value FROM json_each(?) WHERE value NOT IN (SELECT id FROM environments) AND value NOT IN (SELECT id FROM queues);
