@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from batchyard.engine.engine import SHOW_EVERY_MS, Engine
+from batchyard.engine.engine import Engine
+from batchyard.engine.showing import SHOW_EVERY_MS
 from batchyard.model.needs import Needs
 from batchyard.model.timings import BOUNDS_US, Timing
 from batchyard.store.commits import SqliteCommits
@@ -122,8 +123,8 @@ def test_showing_waits_for_no_disk_and_commits_still_do(engine, commits):
 def test_a_full_disk_costs_the_view_alone(engine, commits, hands, shown, caplog):
     engine.show()
     commits._state.execute("PRAGMA max_page_count = 1")  # SQLite takes the present size
-    commits.show(hands.now, "large", {"text": "x" * 100_000})
-    assert "the view large was not written" in caplog.text
+    assert not commits.show(hands.now, {"large": {"text": "x" * 100_000}})
+    assert "views were not written" in caplog.text
     commits._state.execute("PRAGMA max_page_count = 1000000")
     assert commits._state.execute("PRAGMA synchronous").fetchone()[0] == 2
     assert engine.turn()

@@ -11,10 +11,10 @@ from typing import Protocol
 from batchyard.engine.act import act
 from batchyard.engine.inbox import Inbox
 from batchyard.engine.recovery import recover
+from batchyard.engine.showing import Showing
 from batchyard.model.environments import Timing
 from batchyard.model.events import Event, ProviderSized, TimingSet
 from batchyard.model.needs import Needs
-from batchyard.model.timings import ENGINE, EngineTimings
 from batchyard.ports import Clock, Commits, Executor, Snapshot
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,6 @@ PACE_S = 0.001  # after a commit: what comes meanwhile shares the next one, and 
 RECONNECT_WAIT_S = 0.02  # how often an executor that is away is tried again
 FULL_WAIT_S = 0.5  # how often a full disk is looked at again
 RETIRE_EVERY_MS = 1000
-SHOW_EVERY_MS = 1000
 RETIRE_AGAIN_MS = 50  # when more finished jobs are to go: a few milliseconds of work in so many
 
 
@@ -64,9 +63,7 @@ class Engine:
         self._full = False  # whether the disk was, when last looked at
         self._retire_ms = 0  # when finished jobs are seen to next
         self._retiring = False  # whether more of them are to go
-        self._timings = EngineTimings(clock.now_ms())
-        self._unshown = True  # whether they changed since they were shown
-        self._show_ms = 0  # when they may be shown next
+        self._showing = Showing(self.scheduler, commits, clock.now_ms())
 
     def run(self, lifeline: int) -> None:
         """Turn until `lifeline`, a descriptor that says nothing while its other end lives, becomes readable."""
@@ -89,11 +86,11 @@ class Engine:
         if decision.facts:
             decided_ns = perf_counter_ns()
             self._commits.commit(now_ms, decision.facts)
-            self._timings.commit.note((perf_counter_ns() - decided_ns) // 1000)
+            self._showing.timings.commit.note((perf_counter_ns() - decided_ns) // 1000)
         act(decision.actions, self._commits, self._executors, self.scheduler.provider_of, self.inbox.open)
         self._more, self._due_ms = decision.more, decision.due_ms
-        self._timings.turn.note((perf_counter_ns() - begun_ns) // 1000)
-        self._unshown = True
+        self._showing.note(now_ms, decision.facts)
+        self._showing.timings.turn.note((perf_counter_ns() - begun_ns) // 1000)
         log.debug("turn: %d events, %d facts, %d actions", len(events), len(decision.facts), len(decision.actions))
         return bool(decision.facts)
 
@@ -115,14 +112,9 @@ class Engine:
             self._retire_ms = now_ms + (RETIRE_AGAIN_MS if self._retiring else RETIRE_EVERY_MS)
 
     def show(self) -> None:
-        """Between turns, tell how long they took, if there were any and not too often."""
-        if not self._unshown or self._full:
-            return
-        now_ms = self._clock.now_ms()
-        if now_ms >= self._show_ms:
-            self._commits.show(now_ms, ENGINE, self._timings.view())
-            self._unshown = False
-            self._show_ms = now_ms + SHOW_EVERY_MS
+        """Between turns, tell how long they took and why jobs wait, if something changed and not too often."""
+        if not self._full:
+            self._showing.show(self._clock.now_ms())
 
     def _wait(self, lifeline: int) -> bool:
         """Sleep until something may have happened; True when the lifeline is cut."""

@@ -7,8 +7,8 @@ Of the store's faces ``Intake`` (the one writer of requests.db) and ``Reader`` s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from batchyard.model.blocked import Block
 from batchyard.model.environments import HeldInstance, Timing
@@ -27,8 +27,12 @@ from batchyard.model.jobs import (
 )
 from batchyard.model.needs import Needs
 from batchyard.model.shares import HeldShare
+from batchyard.model.shown import LineShown
 from batchyard.model.states import VALID
 from batchyard.model.streams import GoingOn, GroupRow, StreamPage, StreamPosition, StreamRow
+from batchyard.model.verdicts import Verdict
+
+View = TypeVar("View")
 
 
 class Clock(Protocol):
@@ -169,6 +173,31 @@ class Standing(NamedTuple):
     counted_ms: int = 0  # when they were counted
 
 
+class Shown(NamedTuple, Generic[View]):
+    """A view of the engine's, and when it was told: it changed at that time, and not since."""
+
+    at_ms: int
+    view: View
+
+
+class Waiting(NamedTuple):
+    """Where a RUNNABLE job or child stands, and what the engine shows of why; None: it has shown nothing yet."""
+
+    needs: Needs
+    ahead: int  # jobs and children that go before it in its queue
+    verdict: Shown[Verdict] | None
+    line: Shown[LineShown] | None
+
+
+class Backlog(NamedTuple):
+    """Requests that the engine has not taken yet, the time of the oldest job among them, and when the engine last
+    recorded something."""
+
+    count: int
+    since_ms: int | None
+    engine_ms: int
+
+
 class NameMatch(NamedTuple):
     """A name as a filter gives it."""
 
@@ -226,6 +255,16 @@ class Reader(Protocol):
         """The tags of an environment, queue, definition or job as they were changed; None: they are as given."""
 
     def job(self, region: str, uuid: str, index: int) -> JobRow | None: ...
+
+    def waiting(self, row: JobRow) -> Waiting | None:
+        """Where a job or child stands that was RUNNABLE when `row` was read; None if it is known no more.
+
+        It costs as much as counting those who wait before it, some 100 ms where a million do."""
+
+    def verdict(self, row: JobRow) -> Shown[Verdict] | None:
+        """What the engine shows of why jobs of the row's class wait."""
+
+    def backlog(self) -> Backlog: ...
 
     def child_counts(self, seq: int) -> list[int]:
         """How many children of the array are in each of the seven states."""
@@ -303,9 +342,10 @@ class Commits(Protocol):
     def retire(self, now_ms: int) -> bool:
         """Let go of finished jobs that are old or too many, a few milliseconds' worth; whether to call again soon."""
 
-    def show(self, now_ms: int, name: str, view: dict[str, Any]) -> None:
-        """Replace what the engine shows under `name`. Nothing waits for the disk, nothing depends on it: if it cannot
-        be written, it is not."""
+    def show(self, now_ms: int, views: Mapping[str, Any]) -> bool:
+        """Replace what the engine shows under these names; None: nothing any more. Nothing waits for the disk, nothing
+        depends on it: False if it could not be written. Then nothing that was shown before counts, and neither does at
+        the first call: all else that is shown is taken away."""
 
     def attempt_spec(self, job: int, index: int, number: int) -> AttemptSpec:
         """What an executor must know to run the attempt (whose AttemptOpened is committed)."""

@@ -102,6 +102,16 @@ def lines(state: State, queue: Queue) -> Iterator[Share]:
             heappush(order, (after, name))
 
 
+def by_turn(state: State, queue: Queue) -> list[Share]:
+    """The shares with jobs in line, least use first, as of now."""
+    assert queue.policy is not None
+    outlook_ms = queue.policy.window_ms // OUTLOOK
+    waiting = [share for share in queue.shares.values() if share.line]
+    for share in waiting:
+        charge(queue, share, state.now_ms)
+    return sorted(waiting, key=lambda share: (_score(share, outlook_ms), share.id))
+
+
 def _score(share: Share, outlook_ms: int) -> int:
     return (share.usage + share.held_cpu_milli * outlook_ms) * share.weight
 

@@ -116,6 +116,11 @@ class Scheduler:
         """Why jobs wait, as of now; good until the next turn."""
         return Look(self.state)
 
+    def line_of(self, seq: int) -> tuple[int, str | None] | None:
+        """The queue and share of a live job; None if it is over."""
+        job = self.state.jobs.get(seq)
+        return None if job is None else (job.queue, None if job.share is None else job.share.id)
+
     def provider_of(self, environment: int) -> str:
         """The provider that the environment draws on; until the next turn also of one that was deleted."""
         return (self.state.environments.get(environment) or self.state.left[environment]).provider

@@ -7,13 +7,15 @@ if the others were not there, and a DISABLED one as if it were not, so that a re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from batchyard.model import environments as env
 from batchyard.model.environments import Capacity, InstanceType
 from batchyard.model.needs import NOTHING, Needs
 from batchyard.model.verdicts import BID, GPU, MEMORY, VCPU, Holder, Kind, Obstacle, PlaceVerdict, Short, Verdict
-from batchyard.scheduler import allocation, capacity, fairshare
+from batchyard.scheduler import allocation, capacity, fairshare, ordering
+from batchyard.scheduler.lines import Line
 from batchyard.scheduler.state import Environment, Provider, Queue, State
 
 # How far a remedy is away: what passes by itself is nearest, then what one call changes, then what asks for another
@@ -38,6 +40,22 @@ _FAR = (
 _DISTANCE = {kind: distance for distance, kind in enumerate(_FAR)}
 
 
+class WaitingShare(NamedTuple):
+    """A share of which jobs wait, and the job and index of it that goes first."""
+
+    id: str
+    weight: int
+    held_cpu_milli: int
+    head: tuple[str, int] | None
+
+
+class WaitingLine(NamedTuple):
+    """Who goes next in a queue, by UUID and index; the shares of which jobs wait, in the order of their turns."""
+
+    head: tuple[str, int] | None
+    shares: tuple[WaitingShare, ...] = ()
+
+
 class Look:
     """One look at the state between two turns: what many classes ask of one machine is found once."""
 
@@ -47,6 +65,37 @@ class Look:
         self._state = state
         self._machines: dict[str, tuple[Needs, dict[int, int]]] = {}
         self._holders: dict[str, tuple[Holder, ...]] = {}
+
+    def classes(self) -> Iterator[tuple[int, Needs]]:
+        """The classes, as queue and needs, of which jobs wait; not each only once, and some of which the last job just
+        left."""
+        state = self._state
+        for queue in state.order:
+            for line in _lines(queue):
+                for needs, _ in line.lanes:
+                    yield queue.number, state.classes[needs]
+
+    def line(self, number: int) -> WaitingLine | None:
+        """Who goes next in a queue; None if there is none of that number."""
+        queue = self._state.queues.get(number)
+        if queue is None:
+            return None
+        if queue.policy is None:
+            return WaitingLine(self._head(queue.line))
+        shares = tuple(
+            WaitingShare(share.id, share.weight, share.held_cpu_milli, self._head(share.line))
+            for share in fairshare.by_turn(self._state, queue)
+        )
+        return WaitingLine(shares[0].head if shares else None, shares)
+
+    def _head(self, line: Line) -> tuple[str, int] | None:
+        head = ordering.head(self._state, line)
+        return None if head is None else (head[0].uuid, head[1])
+
+    def verdict_on(self, number: int, needs: Needs) -> Verdict | None:
+        """The verdict on a class; None if there is no such queue."""
+        queue = self._state.queues.get(number)
+        return None if queue is None else self.verdict(queue, needs)
 
     def verdict(self, queue: Queue, needs: Needs) -> Verdict:
         """What stands in the way of the queue's jobs with these needs; the same in each share, but for its turn."""
@@ -80,8 +129,20 @@ class Look:
         provider = self._state.providers.get(environment.provider)
         if provider is None:
             return (*found, Obstacle(Kind.NO_MACHINE))
+        there = self._on_instances(environment, needs)
+        if there is not None:
+            return (*found, *there)
         standing = _standing(environment, provider, needs)
         return (*found, *(standing or self._passing(environment, provider, needs)))
+
+    def _on_instances(self, environment: Environment, needs: Needs) -> list[Obstacle] | None:
+        """What an instance that there is has in the way, none being also good for who could not have one launched."""
+        if environment.capacity is None or environment.capacity.fargate:
+            return None
+        if capacity.ready(self._state, environment, needs) is not None:
+            return []
+        booting = capacity.boots_for(self._state, environment, needs)
+        return None if booting is None else [Obstacle(Kind.BOOTING, type=booting.type, until_ms=booting.ready_ms)]
 
     def _passing(self, environment: Environment, provider: Provider, needs: Needs) -> list[Obstacle]:
         """What is in the way now, where nothing stands in it for good."""
@@ -90,11 +151,6 @@ class Look:
         if of is None or of.fargate:
             found = [] if capacity.slice_fits(environment, needs) else [_at_maximum(environment, needs.cpu_milli, 0)]
             return found if needs.fits(free) else [*found, self._room_held(provider, needs, free)]
-        if capacity.ready(self._state, environment, needs) is not None:
-            return []
-        booting = capacity.boots_for(self._state, environment, needs)
-        if booting is not None:
-            return [Obstacle(Kind.BOOTING, type=booting.type, until_ms=booting.ready_ms)]
         going = idle.get(environment.number, 0)
         held = environment.held_cpu_milli - going
         if capacity.type_to_launch(environment, provider, needs, held, free) is not None:
@@ -146,6 +202,13 @@ class Look:
             held.sort(key=lambda each: (-each.holds.cpu_milli, -each.holds.memory_mib, each.environment))
             found = self._holders[provider.name] = tuple(held)
         return found
+
+
+def _lines(queue: Queue) -> Iterator[Line]:
+    if queue.policy is None:
+        yield queue.line
+    else:
+        yield from (share.line for share in queue.shares.values())
 
 
 def _nearest(places: Sequence[PlaceVerdict]) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import groupby
@@ -77,6 +77,7 @@ class SqliteCommits:
         self._counted = counted
         self._awaited = Awaited()
         self._retirement: Retirement | None = None
+        self._showed = False  # whether any view is ours
         self._places = LogPlaces(self._state)
         self._job_spec = lru_cache(maxsize=1024)(self._read_job_spec)
         self._environment_name = lru_cache(maxsize=256)(self._read_environment_name)
@@ -112,17 +113,29 @@ class SqliteCommits:
         with self._transaction(now_ms):
             return self._retirement.step(now_ms)
 
-    def show(self, now_ms: int, name: str, view: dict[str, Any]) -> None:
-        """Replace a view. Its transaction is not synced: who reads the file sees it, a power cut may undo it."""
+    def show(self, now_ms: int, views: Mapping[str, Any]) -> bool:
+        """Replace views; whether they were. The transaction is not synced: a power cut may undo it."""
         state = self._state
+        told = [(name, now_ms, columns.encode(view)) for name, view in views.items() if view is not None]
+        gone = [(name,) for name, view in views.items() if view is None]
         try:
             state.execute("PRAGMA synchronous = NORMAL")
             try:
-                state.execute(_VIEWS.show, (name, now_ms, columns.encode(view)))
+                state.execute("BEGIN IMMEDIATE")
+                if not self._showed:
+                    state.execute(_VIEWS.hide_all)
+                state.executemany(_VIEWS.show, told)
+                state.executemany(_VIEWS.hide, gone)
+                state.commit()
             finally:
+                state.rollback()
                 state.execute("PRAGMA synchronous = FULL")
         except sqlite3.OperationalError as error:
-            log.warning("state.db: the view %s was not written: %s", name, error)
+            log.warning("state.db: views were not written: %s", error)
+            self._showed = False
+        else:
+            self._showed = True
+        return self._showed
 
     def _may_go(self) -> int:
         """Up to which entry of the journal jobs may go. A full disk lets nothing be counted, and room is worth more."""

@@ -17,8 +17,10 @@ from typing import Any, NamedTuple
 from batchyard.model import ids
 from batchyard.model.environments import HeldInstance
 from batchyard.model.states import DELETED, DELETING, FAILED, NAMES, SUBMITTED, SUCCEEDED, VALID
+from batchyard.model.verdicts import Verdict
 from batchyard.ports import (
     AttemptRow,
+    Backlog,
     DefinitionRow,
     EnvironmentRow,
     GoingOn,
@@ -27,11 +29,13 @@ from batchyard.ports import (
     JobPage,
     JobRow,
     QueueRow,
+    Shown,
     StreamPage,
     StreamPosition,
     StreamRow,
+    Waiting,
 )
-from batchyard.store import columns, searching, streams
+from batchyard.store import columns, searching, streams, waiting
 from batchyard.store.queries import queries
 from batchyard.store.sqlite import REQUESTS, STATE, open_reader
 
@@ -183,6 +187,18 @@ class SqliteReader:
         with self._snapshot() as (files, _):
             row = files.asked.execute(_SUBMISSIONS.by_uuid, (packed, region)).fetchone()
             return None if row is None else job_row(row, index, _progress(files.state, row[0], index))
+
+    def waiting(self, row: JobRow) -> Waiting | None:
+        with self._snapshot() as (files, _):
+            return waiting.waiting(files.state, files.asked, row)
+
+    def verdict(self, row: JobRow) -> Shown[Verdict] | None:
+        with self._snapshot() as (files, _):
+            return waiting.verdict(files.state, files.asked, row)
+
+    def backlog(self) -> Backlog:
+        with self._snapshot() as (files, held_until):
+            return waiting.backlog(files.state, files.asked, held_until)
 
     def child_counts(self, seq: int) -> list[int]:
         counts = [0] * len(NAMES)

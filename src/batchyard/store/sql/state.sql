@@ -40,6 +40,9 @@ CREATE TABLE jobs (
 -- Rows of equal key lie in order of seq: a queue's jobs in one state are listed by range.
 CREATE INDEX jobs_by_status ON jobs (queue, status);
 CREATE INDEX jobs_live ON jobs (seq) WHERE status < 5;
+-- Who waits before a job: those that were tried before, and the children of arrays (store/waiting.py).
+CREATE INDEX jobs_tried ON jobs (queue, seq) WHERE status = 2 AND attempts > 0;
+CREATE INDEX arrays_live ON jobs (queue, seq) WHERE status = 1 AND size > 0;
 -- Finished jobs in the order in which they ended: a terminal job never changes again.
 CREATE INDEX jobs_ended ON jobs (changed_ms, seq, size) WHERE status >= 5;
 

@@ -101,3 +101,12 @@ FROM jobs AS j JOIN texts AS t ON t.hash = j.text WHERE j.seq = ?;
 -- name: still_there
 -- Whether a job is there, and its tags if they were changed.
 SELECT t.tags FROM jobs AS j LEFT JOIN tags AS t ON t.id = j.seq WHERE j.seq = ?;
+
+-- name: needs
+-- What a job asks of a machine.
+SELECT cpu_milli, memory_mib, gpus FROM jobs WHERE seq = ?;
+
+-- name: backlog
+-- How many jobs and wishes there are above a number, and when the first job among them was submitted.
+SELECT (SELECT count(*) FROM jobs WHERE seq > ?1) + (SELECT count(*) FROM wishes WHERE seq > ?1),
+       (SELECT created_ms FROM jobs WHERE seq > ?1 ORDER BY seq LIMIT 1);

@@ -1,0 +1,50 @@
+"""What the engine shows of who waits, besides rows: views by name, told anew when they changed.
+
+No decision reads them and nothing is lost with them: an engine that starts shows its own. A job's explanation is its
+row, its class's verdict, its place in line and what its queue shows.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from batchyard.model.needs import Needs
+
+MINUTE_MS = 60_000
+STARTS_KEPT_MIN = 10  # how long back starts of jobs are counted
+
+
+def verdict_name(queue: int, needs: Needs) -> str:
+    """The view with the verdict on a queue's jobs with these needs."""
+    return f"verdict/{queue}/{'/'.join(map(str, needs))}"
+
+
+def line_name(queue: int) -> str:
+    """The view with what goes on in a queue (LineShown)."""
+    return f"line/{queue}"
+
+
+class Starts(NamedTuple):
+    """How many attempts started, minute by minute, where any did. Nobody counted before `since_ms`."""
+
+    since_ms: int
+    minutes: tuple[tuple[int, int], ...] = ()  # (when it began, how many), oldest first
+
+
+class ShareShown(NamedTuple):
+    """A share of which jobs wait; `head`, by UUID and index, goes first of them."""
+
+    id: str
+    weight: int
+    held_cpu_milli: int
+    head: tuple[str, int] | None
+    starts: Starts
+
+
+class LineShown(NamedTuple):
+    """What goes on in a queue. `head` goes next of all: with `shares`, which are those of which jobs wait, in the order
+    of their turns, it is the head of the first."""
+
+    head: tuple[str, int] | None
+    starts: Starts
+    shares: tuple[ShareShown, ...] = ()

@@ -1,0 +1,75 @@
+"""Who waits before a job, exactly, and what the engine shows of why: counted in indexes, not job by job.
+
+A queue's RUNNABLE single jobs lie in one range of an index, and so do those that were tried before; children of arrays
+are counted array by array.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TypeVar
+
+import msgspec
+
+from batchyard.model.needs import Needs
+from batchyard.model.shown import LineShown, line_name, verdict_name
+from batchyard.model.verdicts import Verdict
+from batchyard.ports import Backlog, JobRow, Shown, Waiting
+from batchyard.store.queries import queries
+
+_SQL = queries("waiting")
+_SUBMISSIONS = queries("submissions")
+_STATES = queries("states")
+_VIEWS = queries("views")
+
+_verdict_decoder = msgspec.json.Decoder(Verdict)
+_line_decoder = msgspec.json.Decoder(LineShown)
+
+View = TypeVar("View")
+
+
+def waiting(state: sqlite3.Connection, asked: sqlite3.Connection, row: JobRow) -> Waiting | None:
+    """Where a RUNNABLE job or child stands; None if its request is gone."""
+    needs = _needs(asked, row)
+    if needs is None:
+        return None
+    verdict = _shown(state, verdict_name(row.queue, needs), _verdict_decoder)
+    line = _shown(state, line_name(row.queue), _line_decoder)
+    return Waiting(needs, _ahead(state, row), verdict, line)
+
+
+def verdict(state: sqlite3.Connection, asked: sqlite3.Connection, row: JobRow) -> Shown[Verdict] | None:
+    """Why jobs of its class wait; None if nothing is shown."""
+    needs = _needs(asked, row)
+    return None if needs is None else _shown(state, verdict_name(row.queue, needs), _verdict_decoder)
+
+
+def backlog(state: sqlite3.Connection, asked: sqlite3.Connection, held_until: int) -> Backlog:
+    """Requests that the engine has not taken yet."""
+    _, last_ms = state.execute(_STATES.meta).fetchone()
+    count, since_ms = asked.execute(_SUBMISSIONS.backlog, (held_until,)).fetchone()
+    return Backlog(count, since_ms, last_ms)
+
+
+def _needs(asked: sqlite3.Connection, row: JobRow) -> Needs | None:
+    found = asked.execute(_SUBMISSIONS.needs, (row.seq,)).fetchone()
+    return None if found is None else Needs(*found)
+
+
+def _ahead(state: sqlite3.Connection, row: JobRow) -> int:
+    if row.attempts:
+        singles = _count(state, _SQL.tried_singles_before, row.queue, row.seq)
+        return singles + _count(state, _SQL.children_before_tried, row.queue, row.seq, row.index)
+    singles = _count(state, _SQL.singles_before, row.queue, row.seq)
+    singles += _count(state, _SQL.tried_singles_after, row.queue, row.seq)
+    return singles + _count(state, _SQL.children_before, row.queue, row.seq, row.index)
+
+
+def _count(state: sqlite3.Connection, statement: str, *values: int) -> int:
+    return state.execute(statement, values).fetchone()[0]
+
+
+def _shown(state: sqlite3.Connection, name: str, decoder: msgspec.json.Decoder[View]) -> Shown[View] | None:
+    """A view; None if the engine shows nothing under the name."""
+    row = state.execute(_VIEWS.shown, (name,)).fetchone()
+    return None if row is None else Shown(row[0], decoder.decode(row[1]))
