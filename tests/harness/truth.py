@@ -134,12 +134,20 @@ class Truth:
                 JOIN asked.jobs AS r ON r.seq = a.job WHERE a.stopped_ms IS NULL GROUP BY a.environment"""
             )
         }
-        there = "SELECT id, region, name, provider FROM asked.environments WHERE id NOT IN (SELECT id FROM deleted)"
-        for number, region, name, provider in self._all(there):
+        there = """SELECT id, region, name, provider, kind, body ->> '$.computeResources.maxvCpus'
+            FROM asked.environments WHERE id NOT IN (SELECT id FROM deleted)"""
+        instances = self._all("SELECT environment, cpu_milli, usable_mib, gpus FROM instances WHERE ended_ms IS NULL")
+        for number, region, name, provider, kind, most in self._all(there):
             labels = {"region": region, "environment": name, "provider": provider}
             attempts, *used = held.get(number, (0, 0, 0, 0))
+            own = [each[1:] for each in instances if each[0] == number]
+            self._say("batchyard_environment_instances", len(own), **labels)
+            if kind == "MANAGED":
+                self._say("batchyard_environment_max_vcpus", most, **labels)
+            usable = [sum(column) for column in zip(*own, strict=True)] or [0, 0, 0]
             self._say("batchyard_environment_attempts", attempts, **labels)
-            for which, needs in (("used", used), ("capacity", rooms.get(provider, (0, 0, 0)))):
+            room = rooms.get(provider, (0, 0, 0))
+            for which, needs in (("used", used), ("instances", usable), ("capacity", room)):
                 self._say(f"batchyard_environment_{which}_vcpus", Fraction(needs[0], 1000), **labels)
                 self._say(f"batchyard_environment_{which}_memory_bytes", needs[1] << 20, **labels)
                 self._say(f"batchyard_environment_{which}_gpus", needs[2], **labels)

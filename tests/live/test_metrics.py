@@ -102,6 +102,38 @@ def test_after_a_mixed_run_every_number_is_what_rows_say(fresh_site):
     assert page["batchyard_requests_waiting", frozenset()] == 0
 
 
+def test_instances_are_what_a_managed_environment_has_and_attempts_what_is_used_of_it(fresh_site):
+    site, batch = fresh_site, fresh_site.client("batch")
+    resources = {"type": "EC2", "minvCpus": 0, "maxvCpus": 4, "instanceTypes": ["optimal"], "subnets": ["any"]}
+    batch.create_compute_environment(
+        computeEnvironmentName="elastic",
+        type="MANAGED",
+        computeResources=resources | {"securityGroupIds": ["any"], "instanceRole": "any"},
+    )
+    order = [{"order": 1, "computeEnvironment": "elastic"}]
+    batch.create_job_queue(jobQueueName="elastic", priority=1, computeEnvironmentOrder=order)
+    here = {"environment": "elastic", "provider": "local"}
+    page = settled(site)
+    assert of(page, "batchyard_environment_instances", **here) == 0
+    assert of(page, "batchyard_environment_max_vcpus", **here) == 4
+    site.definition("hold", "sleep", "600", vcpus=1, memory=64)
+    job = site.submit("elastic", "hold")
+    site.wait_for(lambda: site.describe(job)["status"] == "RUNNING", "it runs")
+    page = settled(site)
+    (shown,) = batch.describe_compute_environments(computeEnvironments=["elastic"])["computeEnvironments"]
+    vcpus = shown["computeResources"]["desiredvCpus"]
+    assert vcpus > 1 and of(page, "batchyard_environment_instances_vcpus", **here) == vcpus
+    assert of(page, "batchyard_environment_instances", **here) == 1
+    assert of(page, "batchyard_environment_used_vcpus", **here) == 1
+    usable = of(page, "batchyard_environment_instances_memory_bytes", **here)
+    assert 64 << 20 < usable < of(page, "batchyard_environment_capacity_memory_bytes", **here)
+    batch.terminate_job(jobId=job, reason="enough")
+    site.finished(job)
+    page = settled(site)
+    assert of(page, "batchyard_environment_used_vcpus", **here) == 0
+    assert of(page, "batchyard_environment_instances", **here) == 1, "idle, and still there"
+
+
 def test_live_states_and_room_are_told_while_jobs_run_and_wait(fresh_site):
     site = fresh_site
     queue = site.queue("work")

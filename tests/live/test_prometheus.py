@@ -87,6 +87,12 @@ def test_its_linter_finds_nothing_to_say(fresh_site):
 def test_a_real_prometheus_scrapes_and_answers_the_pages_questions(fresh_site, ask):
     site = fresh_site
     queue = site.queue("work")
+    resources = {"type": "EC2", "minvCpus": 1, "maxvCpus": 4, "instanceTypes": ["optimal"], "subnets": ["any"]}
+    site.client("batch").create_compute_environment(
+        computeEnvironmentName="elastic",
+        type="MANAGED",
+        computeResources=resources | {"securityGroupIds": ["any"], "instanceRole": "any"},
+    )
     site.definition("yes", "true")
     site.finished(site.submit(queue, "yes", arrayProperties={"size": 10}))
     site.wait_for(lambda: ask('up{job="batchyard"} == 1'), "it is scraped")
@@ -97,4 +103,4 @@ def test_a_real_prometheus_scrapes_and_answers_the_pages_questions(fresh_site, a
     for question in questions:
         if "oldest_runnable" not in question:  # of jobs that wait, and none does
             site.wait_for(lambda question=question: ask(question), f"there is an answer to {question}")
-            assert all(labels.keys() <= {"queue", "provider"} for labels, _ in ask(question)), question
+            assert all(labels.keys() <= {"queue", "provider", "environment"} for labels, _ in ask(question)), question

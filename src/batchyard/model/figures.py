@@ -34,6 +34,7 @@ class Place(NamedTuple):
     region: str
     name: str
     provider: str = ""
+    max_vcpus: int | None = None  # of a managed environment
 
 
 class Around(NamedTuple):
@@ -44,6 +45,7 @@ class Around(NamedTuple):
     rooms: dict[str, Needs]
     waiting: int  # requests that the engine has not seen
     engine: dict[str, Any] | None  # its view (model/timings.py)
+    instances: dict[int, tuple[int, Needs]] = {}  # of environments that have any: how many, and what jobs may hold
 
 
 class Inventory(NamedTuple):

@@ -124,6 +124,26 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("batchyard_environment_used_gpus", GAUGE, "GPUs", _OF_ENVIRONMENT, "GPUs that these attempts hold."),
     Metric(
+        "batchyard_environment_max_vcpus", GAUGE, "vCPUs", _OF_ENVIRONMENT,
+        "maxvCpus of a managed environment; absent for others. One of instances may pass it by one of them.",
+    ),
+    Metric(
+        "batchyard_environment_instances", GAUGE, "instances", _OF_ENVIRONMENT,
+        "Instances that a managed environment has now, those that boot, stand idle or are to go among them. 0 for "
+        "Fargate and for UNMANAGED ones, whose jobs draw on the provider itself.",
+    ),
+    Metric(
+        "batchyard_environment_instances_vcpus", GAUGE, "vCPUs", _OF_ENVIRONMENT,
+        "vCPUs of these instances; what jobs hold of them is used, the rest is idle.",
+        by=1000,
+    ),
+    Metric(
+        "batchyard_environment_instances_memory_bytes", GAUGE, "bytes", _OF_ENVIRONMENT,
+        "Memory of these instances that jobs may hold: less than the types have.",
+        times=1 << 20,
+    ),
+    Metric("batchyard_environment_instances_gpus", GAUGE, "GPUs", _OF_ENVIRONMENT, "GPUs of these instances."),
+    Metric(
         "batchyard_environment_capacity_vcpus", GAUGE, "vCPUs", _OF_ENVIRONMENT,
         "vCPUs of the provider that the environment draws on. Environments with the same provider share them: "
         "add up what is used, not this.",

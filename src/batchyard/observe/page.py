@@ -20,6 +20,11 @@ CAPACITY = (
     "batchyard_environment_capacity_memory_bytes",
     "batchyard_environment_capacity_gpus",
 )
+OF_INSTANCES = (
+    "batchyard_environment_instances_vcpus",
+    "batchyard_environment_instances_memory_bytes",
+    "batchyard_environment_instances_gpus",
+)
 NOTHING = Needs(0, 0, 0)
 
 
@@ -81,11 +86,21 @@ class Page:
     def _of_environments(self, metric: Metric) -> Iterator[Sample]:
         for number, environment in self._environments:
             named = (environment.region, environment.name, environment.provider)
-            if metric.name in HELD:
-                yield Sample(named, self._series.get(metric.name, number))
-            else:
-                room = self._around.rooms.get(environment.provider, NOTHING)
-                yield Sample(named, room[CAPACITY.index(metric.name)])
+            value = self._of_environment(metric.name, number, environment)
+            if value is not None:
+                yield Sample(named, value)
+
+    def _of_environment(self, name: str, number: int, environment: Place) -> int | None:
+        count, usable = self._around.instances.get(number, (0, NOTHING))
+        if name in HELD:
+            return self._series.get(name, number)
+        if name == "batchyard_environment_max_vcpus":
+            return environment.max_vcpus
+        if name == "batchyard_environment_instances":
+            return count
+        if name in OF_INSTANCES:
+            return usable[OF_INSTANCES.index(name)]
+        return self._around.rooms.get(environment.provider, NOTHING)[CAPACITY.index(name)]
 
 
 class Publisher:

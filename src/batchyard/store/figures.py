@@ -130,4 +130,5 @@ class SqliteFigures:
             {name: Needs(*room) for name, *room in self._state.execute(_STATES.providers)},
             asked.execute(_ASKED.waiting, (held_until,)).fetchone()[0],
             None if view is None else columns.decode(view[0]),
+            {number: (count, Needs(*usable)) for number, count, *usable in self._state.execute(_FIGURES.instances)},
         )

@@ -17,8 +17,9 @@ SELECT cpu_milli, memory_mib, gpus FROM jobs WHERE seq = ?;
 SELECT id, region, name FROM queues ORDER BY id;
 
 -- name: environments
--- All compute environments, likewise, and where they draw their room.
-SELECT id, region, name, provider FROM environments ORDER BY id;
+-- All compute environments, likewise, where they draw their room, and what managed ones may hold.
+SELECT id, region, name, provider, iif(kind = 'MANAGED', json_extract(body, '$.computeResources.maxvCpus'), NULL)
+FROM environments ORDER BY id;
 
 -- name: waiting
 -- How many requests of any kind there are above a number.

@@ -54,3 +54,8 @@ AND EXISTS (SELECT 1 FROM children AS c WHERE c.job = j.seq AND c.status = 2);
 -- name: open_attempts
 -- How many attempts of a job are open in an environment.
 SELECT environment, job, count(*) FROM attempts WHERE stopped_ms IS NULL GROUP BY environment, job;
+
+-- name: instances
+-- How many instances managed environments have, and what jobs may hold of them.
+SELECT environment, count(*), sum(cpu_milli), sum(usable_mib), sum(gpus) FROM instances WHERE ended_ms IS NULL
+GROUP BY environment;
