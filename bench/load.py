@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import uvloop
 
 from batchyard.access.keys import Key
-from bench.site import SUBMIT, Site, signed, submission
+from bench.site import QUEUE, SUBMIT, Site, signed, submission
 
 
 class Caller(asyncio.Protocol):
@@ -72,20 +72,21 @@ async def drive(host: str, port: int, requests: list[bytes], callers: int) -> di
     }
 
 
-def presigned(url: str, key: Key, count: int) -> list[bytes]:
+def presigned(url: str, key: Key, count: int, queue: str = QUEUE) -> list[bytes]:
     """Distinct submissions, ready to be written to a socket."""
     requests = []
     for number in range(count):
-        body = submission(name=f"load-{number}")
+        body = submission(name=f"load-{number}", queue=queue)
         headers = signed(url, key, SUBMIT, body, invocation=True) | {"Content-Length": str(len(body))}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         requests.append(f"POST {SUBMIT} HTTP/1.1\r\n{lines}\r\n".encode() + body)
     return requests
 
 
-def run(site: Site, count: int, callers: int = 64, url: str | None = None) -> dict:
+def run(site: Site, count: int, callers: int = 64, url: str | None = None, queue: str = QUEUE) -> dict:
     """Submit `count` jobs to the site from a load generator; with `url`, the same requests go there instead."""
     order = {"url": site.url, "key": list(site.key), "count": count, "callers": callers, "to": url or site.url}
+    order["queue"] = queue
     told = subprocess.run(
         [sys.executable, "-m", "bench.load"], input=json.dumps(order), capture_output=True, text=True, check=False
     )
@@ -99,7 +100,7 @@ def run(site: Site, count: int, callers: int = 64, url: str | None = None) -> di
 
 def main() -> None:
     order = json.load(sys.stdin)
-    requests = presigned(order["url"], Key(*order["key"]), order["count"])
+    requests = presigned(order["url"], Key(*order["key"]), order["count"], order["queue"])
     to = urlsplit(order["to"])
     print(json.dumps(uvloop.run(drive(to.hostname or "", to.port or 0, requests, order["callers"]))))
 

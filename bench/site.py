@@ -40,20 +40,21 @@ def signed(
 
 
 class Site:
-    """Used in a ``with``; nothing is left of it afterwards."""
+    """Used in a ``with``; nothing is left of it afterwards. `flags` are more of ``serve``'s."""
 
-    def __init__(self, vcpus: int):
+    def __init__(self, vcpus: int, *flags: str):
         self._base = Path(tempfile.mkdtemp(prefix="batchyard-bench-"))
         self._base.chmod(0o711)
         self.data = self._base / "data"
         self._vcpus = vcpus
+        self._flags = flags
         self._connection: http.client.HTTPConnection | None = None
         self._used_s = 0.0
 
     def __enter__(self) -> Site:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("BATCHYARD_")}
         flags = ["--config", os.devnull, "--data", str(self.data), "--port", "0", "--vcpus", str(self._vcpus)]
-        flags += ["--memory", "1000000", "--stop-grace-s", "1", "--quit-runner"]
+        flags += ["--memory", "1000000", "--stop-grace-s", "1", "--quit-runner", *self._flags]
         self.log = self._base / "serve.log"
         with self.log.open("wb") as log:
             self._serve = subprocess.Popen(
@@ -99,12 +100,7 @@ class Site:
             type="UNMANAGED",
             serviceRole="arn:aws:iam::123456789012:role/batch",
         )
-        self.call(
-            "createjobqueue",
-            jobQueueName=QUEUE,
-            priority=1,
-            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "machine"}],
-        )
+        self.queue(QUEUE)
         needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "64"}]
         self.call(
             "registerjobdefinition",
@@ -112,6 +108,11 @@ class Site:
             type="container",
             containerProperties={"image": "busybox", "command": ["true"], "resourceRequirements": needs},
         )
+
+    def queue(self, name: str) -> None:
+        """A queue on the whole machine."""
+        order = [{"order": 1, "computeEnvironment": "machine"}]
+        self.call("createjobqueue", jobQueueName=name, priority=1, computeEnvironmentOrder=order)
 
     # -- calls ----------------------------------------------------------------------------------------------------
 
@@ -186,9 +187,9 @@ def _title(entry: Path) -> str:
         return ""
 
 
-def submission(*command: str, size: int = 0, vcpus: int = 1, name: str = "bench") -> bytes:
+def submission(*command: str, size: int = 0, vcpus: int = 1, name: str = "bench", queue: str = QUEUE) -> bytes:
     """The body of a SubmitJob."""
-    members: dict = {"jobName": name, "jobQueue": QUEUE, "jobDefinition": DEFINITION}
+    members: dict = {"jobName": name, "jobQueue": queue, "jobDefinition": DEFINITION}
     if command or vcpus != 1:
         members["containerOverrides"] = {"command": list(command or ("true",))}
         members["containerOverrides"]["resourceRequirements"] = [{"type": "VCPU", "value": str(vcpus)}]
