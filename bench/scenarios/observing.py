@@ -1,7 +1,7 @@
 """What counting and telling cost: children of `true` with metrics and a file of state-change events, and without.
 
-Without: the observe process, which does both, stands still (SIGSTOP) for the round; before the next round with it, it has
-made up for that.
+Without: the observe process, which does both, stands still (SIGSTOP) for the round; before the next one it
+has made up for that.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def measure() -> Iterator[Measure]:
             site.wait(lambda: _behind(site) == 0, "all is counted and told")
             lines = sum(1 for _ in events.open("rb"))
     without = (("the observe process standing still", tuple(untold)),)
-    yield Measure("metrics.rate", "jobs/s", tuple(told), without, (f"{SLOTS} slots, {lines} events in the file",))
-    yield Measure("metrics.of_without", "of the rate without", tuple(shares))
+    yield Measure("observing.rate", "jobs/s", tuple(told), without, (f"{SLOTS} slots, {lines} events in the file",))
+    yield Measure("observing.of_without", "of the rate without", tuple(shares))
 
 
 def _rate(site: Site, size: int) -> float:
