@@ -9,6 +9,7 @@ from __future__ import annotations
 from batchyard.model import facts as f
 from batchyard.model import states
 from batchyard.model.blocked import Block
+from batchyard.model.consumables import HeldConsumable
 from batchyard.model.environments import HeldInstance, Timing
 from batchyard.model.events import HeldJob, JobSubmitted
 from batchyard.model.ids import WHOLE
@@ -47,6 +48,7 @@ class Rows:
         self.shares: dict[tuple[int, str], HeldShare] = {}
         self.blocks: dict[int, Block] = {}  # by queue
         self.told: list[f.QueueBlocked] = []  # what was told, in order
+        self.used: dict[int, f.ConsumableUsed] = {}
         self.applied_seq = 0
         self.last_ms = 0
 
@@ -83,6 +85,8 @@ class Rows:
                 del self.shares[fact.queue, fact.share]
             elif isinstance(fact, f.HeadStuck | f.QueueBlocked | f.QueueUnblocked):
                 self._apply_block(fact)
+            elif isinstance(fact, f.ConsumableUsed):
+                self.used[fact.number] = fact
             elif isinstance(fact, f.InstanceLaunched):
                 assert fact.number > self.launched, f"instance {fact.number} after {self.launched}"
                 self.launched = fact.number
@@ -213,6 +217,7 @@ class Rows:
             [self.instances[number] for number in sorted(self.instances)],
             [self.shares[key] for key in sorted(self.shares)],
             [self.blocks[queue] for queue in sorted(self.blocks)],
+            [HeldConsumable(number, used.consumed) for number, used in sorted(self.used.items())],
             self.held(),
         )
         return scheduler

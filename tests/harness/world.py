@@ -16,6 +16,7 @@ from batchyard.model.events import (
     AttemptEnded,
     AttemptLost,
     AttemptStarted,
+    ConsumableChanged,
     Ending,
     EnvironmentChanged,
     ExecutorSurveyed,
@@ -38,7 +39,9 @@ from tests.harness.rows import Rows
 EXITED = "Essential container in task exited"
 
 
-def _subject(event: EnvironmentChanged | QueueChanged) -> int:
+def _subject(event: EnvironmentChanged | QueueChanged | ConsumableChanged) -> int:
+    if isinstance(event, ConsumableChanged):
+        return event.number
     return event.queue if isinstance(event, QueueChanged) else event.environment
 
 
@@ -100,6 +103,25 @@ class World:
         places = environments or (self.environment(),)
         return self._create(lambda seq: QueueChanged(seq, seq, priority, True, places, policy=policy, limits=limits))
 
+    def unborn(self) -> int:
+        """The number of a resource that jobs may name, and nobody has created yet."""
+        return self._number()
+
+    def resource(self, total: int, replenishable: bool = True, number: int = 0) -> int:
+        """A consumable resource, new or, with a `number`, again under its name."""
+        seq = self._number()
+        number = number or seq
+        self._change(ConsumableChanged(seq, number, True, replenishable, total + self.consumed(number)))
+        return number
+
+    def set_total(self, number: int, total: int) -> None:
+        """As the store words it: what was consumed is granted, too."""
+        current = self.current(number)
+        self._change(current._replace(seq=self._number(), granted=total + self.consumed(number)))
+
+    def delete_resource(self, number: int) -> None:
+        self._change(self.current(number)._replace(seq=self._number(), there=False))
+
     def _create(self, make) -> int:
         return self._change(make(self._number())).seq
 
@@ -109,7 +131,7 @@ class World:
         return event
 
     def current(self, number: int):
-        """The latest change of an environment or queue."""
+        """The latest change of an environment, queue or resource."""
         return [event for event in self.changes if _subject(event) == number][-1]
 
     def update(self, number: int, **given) -> None:
@@ -160,6 +182,7 @@ class World:
         rules=(),
         share: str | None = None,
         priority: int = 0,
+        asks: dict[int, int] | None = None,
     ) -> Handle:
         seq = self._number()
         upstreams = [Upstream(up.seq, up.index, AFTER) for up in after]
@@ -168,6 +191,7 @@ class World:
         uuid = f"00000000-0000-4000-8000-{seq:012d}"
         needs, retry = Needs(vcpus * 1000, memory_mib, gpus), RetryPolicy(attempts, tuple(rules))
         event = JobSubmitted(seq, uuid, queue, size, needs, retry, tuple(upstreams), share, priority)
+        event = event._replace(asks=tuple(sorted((asks or {}).items())))
         self.submitted[seq] = event
         self.events.append(event)
         return Handle(seq)
@@ -298,6 +322,13 @@ class World:
         opened = self.rows.jobs[job.seq].open[job.index]
         types = {each.id: each.type for each in self.rows.instances.values()}
         return types.get(opened.instance, opened.instance)
+
+    def held(self, number: int) -> int:
+        """What is in use of a resource, as its row tells."""
+        return self.rows.used[number].held if number in self.rows.used else 0
+
+    def consumed(self, number: int) -> int:
+        return self.rows.used[number].consumed if number in self.rows.used else 0
 
     def environment_of(self, job: Handle) -> int:
         return self.rows.jobs[job.seq].open[job.index].environment

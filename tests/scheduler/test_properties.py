@@ -32,6 +32,8 @@ class Player:
         self.environments = [self.world.environment() for _ in range(2)]
         self.queues = [self.world.queue(*self.environments, priority=p) for p in (1, 2)]
         self.deleted: list[int] = []  # queues and environments
+        self.resources = [self.world.resource(2), self.world.resource(3, replenishable=False), self.world.unborn()]
+        self.named = {*self.resources[:2]}  # those that exist
         self.jobs: list[Handle] = []
 
     def pick(self, things):
@@ -56,8 +58,25 @@ class Player:
                 sequential=bool(size) and self.draw(st.integers(0, 3)) == 0,
                 attempts=self.draw(st.integers(1, 3)),
                 rules=self.draw(RULES),
+                asks=self.asks(),
             )
         )
+
+    def asks(self) -> dict[int, int]:
+        wanted = self.draw(st.lists(st.sampled_from(self.resources), max_size=2, unique=True))
+        return {number: self.draw(st.integers(1, 3)) for number in wanted}
+
+    def change_resource(self) -> None:
+        """Somebody grants more or less of a resource, deletes it, or makes it anew."""
+        world, number = self.world, self.pick(self.resources)
+        if number not in self.named:
+            world.resource(self.draw(st.integers(0, 4)), self.draw(st.booleans()), number)
+            self.named.add(number)
+        elif self.draw(st.integers(0, 3)):
+            world.set_total(number, self.draw(st.integers(0, 4)))
+        else:
+            world.delete_resource(number)
+            self.named.remove(number)
 
     def change(self) -> None:
         """Somebody updates, deletes or makes anew a queue or an environment."""
@@ -84,8 +103,10 @@ class Player:
 
     def step(self) -> None:
         world = self.world
-        kind = self.draw(st.integers(0, 13))
-        if kind >= 12:
+        kind = self.draw(st.integers(0, 14))
+        if kind == 14:
+            self.change_resource()
+        elif kind >= 12:
             self.change()
         elif kind <= 3 or not self.jobs:
             self.submit()
@@ -111,6 +132,10 @@ class Player:
             self.world.submitted[job.seq].needs.cpu_milli for job in map(lambda k: Handle(*k), self.world.running)
         )
         assert used <= self.vcpus * 1000, f"{used} thousandths of a vCPU run on {self.vcpus} vCPUs"
+        for number in self.resources:
+            held = sum(dict(self.world.submitted[job].asks).get(number, 0) for job, _ in self.world.running)
+            told = self.world.held(number)
+            assert told == held or self.world.events, f"resource {number}: {told} in use, really {held}"
 
 
 def play(data, steps: int) -> None:
@@ -127,6 +152,8 @@ def _play(data, steps: int) -> None:
         player.check_capacity()
     for environment in player.environments:
         world.update(environment, enabled=True)
+    for resource in player.resources:
+        world.resource(1000, number=resource)  # whatever is wanted of it
     world.finish_everything()
     for job in player.jobs:
         row = world.rows.jobs[job.seq]

@@ -164,7 +164,7 @@ def test_a_live_job_without_a_request_is_an_error(ask, commits):
 
 
 def test_an_empty_directory_loads_empty(commits):
-    assert commits.load() == (0, 0, {}, Timing(), [], 0, [], [], [], [])
+    assert commits.load() == (0, 0, {}, Timing(), [], 0, [], [], [], [], [])
     assert commits.requests(0, 10, NOBODY) == []
 
 

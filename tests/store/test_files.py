@@ -91,6 +91,7 @@ _QUEUE = "priority INTEGER NOT NULL, enabled INTEGER NOT NULL, environments TEXT
 # (file, version) -> what makes such a file of one that is a version newer.
 OLDER = {
     (OBSERVE, 1): "ALTER TABLE followers DROP COLUMN failure; ALTER TABLE followers DROP COLUMN failing_ms;",
+    (STATE, 8): "DROP TABLE consumables;",
     (STATE, 7): "DROP INDEX jobs_tried; DROP INDEX arrays_live;",
     (STATE, 6): """
         DROP TABLE blocks; ALTER TABLE timing DROP COLUMN blocked_ms; ALTER TABLE timing DROP COLUMN full_ms;""",

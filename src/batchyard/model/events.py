@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from batchyard.model.blocked import TimeLimit
+from batchyard.model.consumables import Asks
 from batchyard.model.environments import Capacity, Timing
 from batchyard.model.jobs import OpenAttempt, RetryPolicy
 from batchyard.model.needs import Needs
@@ -55,6 +56,20 @@ class QueueChanged(NamedTuple):
     limits: tuple[TimeLimit, ...] = ()  # how long a blocked head may stay; one for each reason at most
 
 
+class ConsumableChanged(NamedTuple):
+    """A consumable resource was created, altered or deleted; carries its whole new value.
+
+    `number` stands for its name for good: a resource may be deleted and created anew under jobs that ask for it.
+    `granted` counts everything ever granted under the name; what of it was consumed is ours to know.
+    """
+
+    seq: int
+    number: int
+    there: bool  # False: deleted
+    replenishable: bool
+    granted: int
+
+
 class Upstream(NamedTuple):
     """A dependency with what rows say of it.
 
@@ -82,6 +97,7 @@ class JobSubmitted(NamedTuple):
     share: str | None = None  # in a queue with a fair-share policy
     priority: int = 0  # within the share, higher first
     timeout_s: int | None = None  # for how long an attempt may run
+    asks: Asks = ()  # of consumable resources, for each attempt
 
 
 class StopRequested(NamedTuple):
@@ -167,6 +183,7 @@ Event = (
     | TimingSet
     | EnvironmentChanged
     | QueueChanged
+    | ConsumableChanged
     | JobSubmitted
     | StopRequested
     | AttemptStarted

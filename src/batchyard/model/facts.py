@@ -108,6 +108,15 @@ class QueueUnblocked(NamedTuple):
     told: bool
 
 
+class ConsumableUsed(NamedTuple):
+    """What open attempts hold of a consumable resource, and what attempts have consumed for good (of all that was
+    ever granted under its name)."""
+
+    number: int
+    held: int
+    consumed: int
+
+
 class JobAdded(NamedTuple):
     """A job entered the state with `status`; an array brings `size` child rows, each with `child_status`."""
 
@@ -215,6 +224,7 @@ Fact = (
     | InstanceEnded
     | ShareUsed
     | ShareForgotten
+    | ConsumableUsed
     | RequestApplied
     | HeadStuck
     | QueueBlocked

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from batchyard.model.blocked import Block
+from batchyard.model.consumables import HeldConsumable
 from batchyard.model.environments import HeldInstance, Timing
 from batchyard.model.events import Ending, Event, HeldJob
 from batchyard.model.facts import Fact
@@ -318,6 +319,7 @@ class Snapshot(NamedTuple):
     instances: list[HeldInstance]  # those that exist, in order of their numbers
     shares: list[HeldShare]
     blocks: list[Block]
+    used: list[HeldConsumable]
     jobs: list[HeldJob]  # live jobs in order of their numbers
 
 

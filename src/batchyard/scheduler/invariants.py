@@ -8,7 +8,7 @@ from batchyard.model import states
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import TERMINATE
 from batchyard.model.needs import NOTHING, Needs
-from batchyard.scheduler import dependencies
+from batchyard.scheduler import consumables, dependencies
 from batchyard.scheduler.state import Array, Environment, Job, Queue, State
 
 OPEN = (states.STARTING, states.RUNNING)
@@ -24,6 +24,7 @@ def check(state: State) -> None:
     for job in state.jobs.values():
         _check_array(job) if isinstance(job, Array) else _check_single(job)
     _check_ledger(state)
+    _check_consumables(state)
     _check_places(state)
     _check_lines(state)
     _check_work(state)
@@ -99,6 +100,23 @@ def _check_ledger(state: State) -> None:
         _require(held_here == on[number], f"instance {number}: {held_here} by the ledger, {on[number]} by attempts")
 
 
+def _check_consumables(state: State) -> None:
+    """What is held of a resource is what open attempts ask for; whoever may have what it asks for is in line."""
+    held = dict.fromkeys(state.consumables, 0)
+    for job in state.jobs.values():
+        for number, quantity in job.asks:
+            held[number] += quantity * sum(1 for _ in job.opens())
+    for number, consumable in state.consumables.items():
+        _require(consumable.held == held[number], f"resource {number}: {consumable.held} held, really {held[number]}")
+        _require(consumable.consumed >= 0, f"resource {number}: {consumable.consumed} consumed")
+    if not state.unsettled:
+        _require(not state.stirred and not state.freed, "settled, and somebody was not looked at")
+        for askers in {job.askers for job in state.jobs.values() if job.askers is not None}:
+            _require(askers.line.aside.get(askers.asks) is askers, f"{askers.asks}: unknown to their line")
+            if askers.first is not None and consumables.may_go(state, askers):
+                _require(askers.first in askers.line, f"{askers.asks}: {askers.first} may go and is not in line")
+
+
 def _check_instances(state: State, environment: Environment) -> None:
     for instance in environment.instances.values():
         name = f"instance {instance.number} ({instance.type})"
@@ -158,6 +176,9 @@ def _check_lines(state: State) -> None:
     """Every RUNNABLE job stands in its queue's line."""
     stands = {entry for queue in state.queues.values() for entry in queue.line}
     stands |= {entry for queue in state.queues.values() for share in queue.shares.values() for entry in share.line}
+    stands = stands - {entry for entry in stands if (job := state.jobs.get(entry[2])) is not None and job.askers}
+    asking = {job.askers for job in state.jobs.values() if job.askers is not None}
+    stands |= {entry for askers in asking for entry in askers.own}
     for job in state.jobs.values():
         if isinstance(job, Array):
             untried = [i for i in range(job.size) if job.children[i] == states.RUNNABLE and not job.number_of(i)]

@@ -19,7 +19,7 @@ from batchyard.model.facts import (
 )
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import CANCEL, TERMINATE
-from batchyard.scheduler import dependencies, fairshare, ledger, ordering, retries
+from batchyard.scheduler import consumables, dependencies, fairshare, ledger, ordering, retries
 from batchyard.scheduler.placement import Place
 from batchyard.scheduler.state import Array, Job, Open, State
 
@@ -41,6 +41,8 @@ def build(state: State, event: JobSubmitted, child_status: int = states.PENDING)
         share = job.share = fairshare.join(queue, event.share, state.now_ms)
         share.jobs += 1
         job.line, job.rank = share.line, -event.priority
+    if event.asks:
+        consumables.attach(state, job, event.asks)
     dependencies.attach(state, job, event.upstreams)
     state.jobs[event.seq] = job
     return job
@@ -142,6 +144,7 @@ def open_attempt(state: State, job: Job, index: int, place: Place) -> None:
         job.open = opened
     ledger.take(state, job, index, opened)
     fairshare.taken(state, job, state.needs_of(job).cpu_milli)
+    consumables.take(state, job)
     state.facts.append(
         AttemptOpened(job.seq, index, number, job.uuid, environment.number, place.instance, state.now_ms)
     )
@@ -178,6 +181,7 @@ def close(state: State, job: Job, index: int, ending: Ending) -> None:
     _drop_open(job, index)
     ledger.give_back(state, job, index, opened)
     fairshare.taken(state, job, -state.needs_of(job).cpu_milli)
+    consumables.give_back(state, job, began=ending.started_ms is not None)
     state.facts.append(AttemptClosed(job.seq, index, opened.number, before, to, ending, state.now_ms, terminated))
     state.actions.append(ReleaseAttempt(job.seq, index, opened.number, job.uuid, opened.environment))
     if to == states.RUNNABLE:
@@ -386,7 +390,7 @@ def _fail_children(state: State, array: Array, lo: int, hi: int, reason: str) ->
 
 def _settled(state: State, job: Job, lo: int, hi: int, outcome: int) -> None:
     """Something became terminal: tell who waits on it; an array whose last child this was is over, too."""
-    state.unsettled = True
+    ordering.stir(state, job)
     if isinstance(job, Array):
         dependencies.tell_children(state, job, lo, hi, outcome)
         if job.counts[states.SUCCEEDED] + job.counts[states.FAILED] < job.size:
@@ -399,6 +403,7 @@ def _settled(state: State, job: Job, lo: int, hi: int, outcome: int) -> None:
         state.facts.append(JobMoved(job.seq, WHOLE, before, to, state.now_ms, reason))
     dependencies.tell_whole(state, job)
     state.ended[job.seq] = state.jobs.pop(job.seq)
+    consumables.detach(job)
     if job.share is not None:
         job.share.jobs -= 1
         state.charged.add((job.queue, job.share.id))

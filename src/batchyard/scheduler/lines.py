@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from batchyard.model.consumables import Asks
+    from batchyard.scheduler.state import Askers
 
 Entry = tuple[int, int, int, int]  # (front, rank, seq, index), see ordering.py
 Lane = tuple[int, int]  # needs class, timeout in seconds (0: none)
@@ -16,10 +21,11 @@ Lane = tuple[int, int]  # needs class, timeout in seconds (0: none)
 class Line:
     """Entries in order, over all lanes and within each. Nothing is found or taken out but at the front of a lane."""
 
-    __slots__ = ("lanes", "_firsts")
+    __slots__ = ("lanes", "aside", "_firsts")
 
     def __init__(self) -> None:
         self.lanes: dict[Lane, list[Entry]] = {}  # heaps, none of them empty
+        self.aside: dict[Asks, Askers] = {}  # who waits for consumable resources, in lines of their own
         self._firsts: list[tuple[Entry, Lane]] = []  # heap of the first of each lane; what was first once may be left
 
     def __bool__(self) -> bool:

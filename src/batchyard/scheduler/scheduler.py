@@ -14,11 +14,13 @@ from typing import NamedTuple
 from batchyard.model import states
 from batchyard.model.actions import Action, StartAttempt, StopAttempt
 from batchyard.model.blocked import Block
+from batchyard.model.consumables import HeldConsumable
 from batchyard.model.environments import HeldInstance, Timing
 from batchyard.model.events import (
     AttemptEnded,
     AttemptLost,
     AttemptStarted,
+    ConsumableChanged,
     Ending,
     EnvironmentChanged,
     Event,
@@ -38,6 +40,7 @@ from batchyard.model.shares import HeldShare
 from batchyard.scheduler import (
     blocked,
     capacity,
+    consumables,
     deletion,
     dependencies,
     fairshare,
@@ -76,6 +79,7 @@ class Scheduler:
             TimingSet: _timing_set,
             EnvironmentChanged: _environment_changed,
             QueueChanged: _queue_changed,
+            ConsumableChanged: _consumable_changed,
             JobSubmitted: _job_submitted,
             StopRequested: _stop_requested,
             AttemptStarted: _attempt_started,
@@ -95,6 +99,7 @@ class Scheduler:
         more = _settle(state)
         capacity.note_idle(state)
         fairshare.note_use(state)
+        consumables.note_use(state)
         if state.applied_seq != applied:
             state.facts.append(RequestApplied(state.applied_seq))
         due = [each for each in (capacity.due_ms(state), blocked.due_ms(state)) if each is not None]
@@ -136,6 +141,7 @@ class Scheduler:
         instances: Iterable[HeldInstance],
         shares: Iterable[HeldShare],
         blocks: Iterable[Block],
+        used: Iterable[HeldConsumable],
         jobs: Iterable[HeldJob],
     ) -> None:
         """Rebuild everything from rows; `instances` and `jobs` in order of their numbers, `launched` the highest ever.
@@ -152,11 +158,15 @@ class Scheduler:
                 _set_environment(state, event)
             elif isinstance(event, QueueChanged):
                 _set_queue(state, event)
+            elif isinstance(event, ConsumableChanged):
+                consumables.change(state, event)
         for instance in instances:
             capacity.hold(state, instance)
         state.launched = launched
         for each in shares:
             fairshare.hold(state, each)
+        for consumed in used:
+            consumables.hold(state, consumed)
         for held in jobs:
             _restore_job(state, held)
         state.stuck = {block.queue: block for block in blocks}
@@ -192,6 +202,7 @@ def _settle(state: State) -> bool:
 def _place(state: State) -> None:
     """Strict FIFO: each queue, highest priority first, starts jobs from its head until the head does not fit."""
     capacity.keep_floors(state)
+    ordering.offer(state)
     pledges = capacity.Pledges()
     stuck: dict[int, tuple[Job, int]] = {}
     state.unsettled = True
@@ -211,6 +222,7 @@ def _place(state: State) -> None:
                 break
             ordering.leave(state, job)
             lifecycle.open_attempt(state, job, index, place)
+            ordering.offer(state)
     state.unsettled = False
     blocked.review(state, stuck)
     blocked.act(state)
@@ -235,7 +247,7 @@ def _place_for(state: State, queue: Queue, job: Job, pledges: capacity.Pledges) 
 
 def _foresee(state: State, queue: Queue, line: Line, pledges: capacity.Pledges) -> None:
     """While the head waits for an instance that boots, have those launched that the next in line will need."""
-    for job, _ in islice(ordering.waiting(state, line), 1, FORESEEN):
+    for job, _ in islice(ordering.supplied(state, line), 1, FORESEEN):
         if not placement.foresee(state, queue, state.needs_of(job), pledges):
             return
 
@@ -315,6 +327,11 @@ def _set_queue(state: State, event: QueueChanged) -> None:
     state.unsettled = True
 
 
+def _consumable_changed(state: State, event: ConsumableChanged) -> None:
+    if _is_new(state, event.seq):
+        consumables.change(state, event)
+
+
 def _job_submitted(state: State, event: JobSubmitted) -> None:
     if _is_new(state, event.seq):
         lifecycle.add(state, event)
@@ -388,6 +405,7 @@ def _restore_job(state: State, held: HeldJob) -> None:
             job.open = opened
         ledger.take(state, job, attempt.index, opened)
         fairshare.restore(state.queues[job.queue], job.share, held.submitted.needs.cpu_milli)
+        consumables.restore(state, job)
     _restore_line(state, job)
 
 

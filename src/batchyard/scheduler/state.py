@@ -13,13 +13,14 @@ from typing import NamedTuple
 from batchyard.model import states
 from batchyard.model.actions import Action
 from batchyard.model.blocked import Block, TimeLimit
+from batchyard.model.consumables import Asks
 from batchyard.model.environments import Capacity, HeldInstance, InstanceType, Timing
 from batchyard.model.facts import Fact
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import RetryPolicy
 from batchyard.model.needs import NOTHING, Needs, NeedsClasses
 from batchyard.model.shares import SharePolicy
-from batchyard.scheduler.lines import Lane, Line
+from batchyard.scheduler.lines import Entry, Lane, Line
 from batchyard.scheduler.shelf import Shelf
 
 
@@ -34,6 +35,48 @@ class Open:
         self.instance = instance
         self.opened_ms = opened_ms
         self.started_ms = started_ms
+
+
+class Askers:
+    """Jobs of one line that ask for the same of consumable resources (see consumables.py): all of them are in `own`,
+    the one that may go is in `line` as well."""
+
+    __slots__ = ("asks", "line", "own", "jobs", "first", "stands", "left_out")
+
+    def __init__(self, asks: Asks, line: Line):
+        self.asks = asks
+        self.line = line  # of their queue or share
+        self.own = Line()
+        self.jobs = 0  # that live
+        self.first: Entry | None = None  # of these, as the resources know it
+        self.stands: Entry | None = None  # what was put into the line
+        self.left_out = False  # they ask for more of something than there is in all
+
+
+class Consumable:
+    """A consumable resource, by the number of its name. `held`, `firsts` and `askers` are indexes over jobs."""
+
+    __slots__ = ("number", "there", "replenishable", "granted", "consumed", "held", "firsts", "askers")
+
+    def __init__(self, number: int):
+        self.number = number
+        self.there = False  # not created yet, or deleted
+        self.replenishable = True
+        self.granted = 0  # in all, ever
+        self.consumed = 0  # of it
+        self.held = 0  # by open attempts; more than there is if somebody took some away
+        # By line, a heap of (first entry, tie-breaker, Askers); who is not first any more is dropped at the top.
+        self.firsts: dict[Line, list[tuple[Entry, int, Askers]]] = {}
+        self.askers: dict[Askers, None] = {}  # whoever waits for it
+
+    @property
+    def total(self) -> int:
+        return max(0, self.granted - self.consumed) if self.there else 0
+
+    @property
+    def free(self) -> int:
+        """Below 0 if more is held than there is."""
+        return self.total - self.held
 
 
 class Link(NamedTuple):
@@ -64,6 +107,7 @@ class Job:
         "line",
         "lane",
         "rank",
+        "askers",
     )
 
     size = 0
@@ -72,8 +116,9 @@ class Job:
         self.seq = seq
         self.uuid = uuid
         self.queue = queue
-        self.line = line  # where it waits: its queue's, or its share's
+        self.line = line  # where it waits: its queue's, its share's, or that of its askers
         self.lane = lane  # there
+        self.askers: Askers | None = None  # who asks for the same of consumable resources; None: it asks for none
         self.share: Share | None = None
         self.rank = 0  # within the share: its priority, negative
         self.needs = lane[0]  # its needs class
@@ -85,6 +130,10 @@ class Job:
         self.stop: tuple[int, str] | None = None  # (CANCEL or TERMINATE, reason)
         self.links: list[Link] | None = None
         self.open: Open | None = None
+
+    @property
+    def asks(self) -> Asks:
+        return () if self.askers is None else self.askers.asks
 
     def state_of(self, index: int) -> int:
         return self.status
@@ -268,7 +317,8 @@ class State:
     __slots__ = (
         "jobs", "ended", "queues", "environments", "left", "providers", "timing", "instances", "launched", "timers",
         "touched", "charged", "classes", "policies", "work", "order", "leaving_queues", "leaving_environments",
-        "stuck", "unsettled", "applied_seq", "now_ms", "facts", "actions",
+        "consumables", "stirred", "freed", "used", "entered", "stuck", "unsettled", "applied_seq", "now_ms", "facts",
+        "actions",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -284,6 +334,11 @@ class State:
         self.timers: list[tuple[int, int]] = []  # heap of (when, instance) to look at; an index over instances
         self.charged: set[tuple[int, str]] = set()  # (queue, share) whose use is to be recorded after this turn
         self.touched: set[int] = set()  # instances that lost their last job in this turn
+        self.consumables: dict[int, Consumable] = {}
+        self.stirred: dict[Askers, None] = {}  # of whom another one may be first, or may go
+        self.freed: set[int] = set()  # resources of which more may be free than when last looked at
+        self.used: set[int] = set()  # resources whose use is to be recorded after this turn
+        self.entered = 0  # entries made in lines of resources
         self.classes = NeedsClasses()
         self.policies: dict[RetryPolicy, RetryPolicy] = {}
         self.work: list[tuple[int, int]] = []  # heap of PENDING (job, index) whose fate is decided; an index over jobs

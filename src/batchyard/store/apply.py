@@ -23,6 +23,7 @@ _SQL = queries("facts")
 _INSTANCES = queries("instances")
 _SHARES = queries("shares")
 _BLOCKS = queries("blocks")
+_CONSUMED = queries("consumed")
 
 LANES = (
     "state",
@@ -155,6 +156,10 @@ def queue_unblocked(batch: Batch, fact: facts.QueueUnblocked) -> None:
         batch.sweep("blocks", _BLOCKS.clear_child, (job, index, reason))
 
 
+def consumable_used(batch: Batch, fact: facts.ConsumableUsed) -> None:
+    batch.add("state", _CONSUMED.record, fact)
+
+
 def request_applied(batch: Batch, fact: facts.RequestApplied) -> None:
     batch.add("state", _SQL.set_applied, (fact.seq,))
 
@@ -275,6 +280,7 @@ _APPLY = {
     facts.HeadStuck: head_stuck,
     facts.QueueBlocked: queue_blocked,
     facts.QueueUnblocked: queue_unblocked,
+    facts.ConsumableUsed: consumable_used,
     facts.RequestApplied: request_applied,
     facts.JobAdded: job_added,
     facts.JobMoved: job_moved,

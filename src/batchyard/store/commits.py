@@ -15,6 +15,7 @@ from typing import Any
 from batchyard.errors import Unavailable
 from batchyard.model import ids
 from batchyard.model.blocked import Block
+from batchyard.model.consumables import HeldConsumable
 from batchyard.model.environments import Timing
 from batchyard.model.events import (
     Event,
@@ -46,6 +47,7 @@ _FACTS = queries("facts")
 _INSTANCES = queries("instances")
 _SHARES = queries("shares")
 _BLOCKS = queries("blocks")
+_CONSUMED = queries("consumed")
 _VIEWS = queries("views")
 
 log = logging.getLogger(__name__)
@@ -248,6 +250,7 @@ class SqliteCommits:
             instances=[columns.unpack_instance(row) for row in state.execute(_INSTANCES.there)],
             shares=[HeldShare(q, share, int(usage), at) for q, share, usage, at in state.execute(_SHARES.all)],
             blocks=[Block(*row, bool(told)) for *row, told in state.execute(_BLOCKS.all)],
+            used=[HeldConsumable(*row) for row in state.execute(_CONSUMED.all)],
             jobs=jobs,
         )
 

@@ -119,6 +119,13 @@ CREATE TABLE blocks (
   told INTEGER NOT NULL                  -- whether it has lasted: the queue is blocked, and the job says why
 ) STRICT;
 
+-- Consumable resources, by the number of their name, that were ever taken.
+CREATE TABLE consumables (
+  id INTEGER PRIMARY KEY,
+  held INTEGER NOT NULL,                 -- by open attempts
+  consumed INTEGER NOT NULL              -- for good, of all that was ever granted under the name
+) STRICT;
+
 -- Attempts; idx is -1 for a single job. Open while stopped_ms is NULL.
 CREATE TABLE attempts (
   job INTEGER NOT NULL,
