@@ -174,6 +174,13 @@ SETTINGS: tuple[Setting, ...] = (
         "seconds",
         "Likewise where only room is missing, which others hold",
     ),
+    Setting(
+        "passing",
+        _switch,
+        False,
+        "yes or no",
+        "Jobs may start before the head of their queue if it waits no longer for it",
+    ),
     Setting("stop_grace_s", _natural, 30, "seconds", "Between SIGTERM and SIGKILL when a job is stopped"),
     Setting("work_keep_hours", _natural, 24, "hours", "How long a job's working directory is kept after its end"),
     Setting("log_max_mib", _positive, 256, "MiB", "Bound of one attempt's log"),
@@ -231,6 +238,7 @@ class Settings:
     instance_idle_s: int
     blocked_after_s: int
     blocked_without_room_after_s: int
+    passing: bool
     stop_grace_s: int
     work_keep_hours: int
     log_max_mib: int

@@ -74,10 +74,10 @@ class World:
     # -- set up ---------------------------------------------------------------------------------------------------
 
     def machine(
-        self, vcpus: int, memory_mib: int = 16_384, gpus: int = 0, boot_ms: int = 0, linger_ms: int = 60_000
+        self, vcpus: int, memory_mib: int = 16_384, gpus: int = 0, boot_ms: int = 0, linger_ms: int = 60_000, **settings
     ) -> None:
         self.events.append(ProviderSized("local", Needs(vcpus * 1000, memory_mib, gpus)))
-        self.events.append(TimingSet(Timing(boot_ms, linger_ms)))
+        self.events.append(TimingSet(Timing(boot_ms, linger_ms, **settings)))
 
     def environment(self, enabled: bool = True) -> int:
         return self._create(lambda seq: EnvironmentChanged(seq, seq, "local", f"i-{seq:017x}", enabled))
@@ -183,6 +183,7 @@ class World:
         share: str | None = None,
         priority: int = 0,
         asks: dict[int, int] | None = None,
+        timeout_s: int | None = None,
     ) -> Handle:
         seq = self._number()
         upstreams = [Upstream(up.seq, up.index, AFTER) for up in after]
@@ -190,7 +191,9 @@ class World:
         upstreams += [Upstream(0, WHOLE, SEQUENTIAL)] if sequential else []
         uuid = f"00000000-0000-4000-8000-{seq:012d}"
         needs, retry = Needs(vcpus * 1000, memory_mib, gpus), RetryPolicy(attempts, tuple(rules))
-        event = JobSubmitted(seq, uuid, queue, size, needs, retry, tuple(upstreams), share, priority)
+        event = JobSubmitted(
+            seq, uuid, queue, size, needs, retry, tuple(upstreams), share, priority, timeout_s=timeout_s
+        )
         event = event._replace(asks=tuple(sorted((asks or {}).items())))
         self.submitted[seq] = event
         self.events.append(event)

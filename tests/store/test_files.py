@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from batchyard.model.environments import Timing
 from batchyard.model.events import QueueChanged
 from batchyard.model.facts import RequestApplied
 from batchyard.model.needs import Needs
@@ -91,6 +92,9 @@ _QUEUE = "priority INTEGER NOT NULL, enabled INTEGER NOT NULL, environments TEXT
 # (file, version) -> what makes such a file of one that is a version newer.
 OLDER = {
     (OBSERVE, 1): "ALTER TABLE followers DROP COLUMN failure; ALTER TABLE followers DROP COLUMN failing_ms;",
+    (STATE, 9): """
+        DROP TABLE timing; CREATE TABLE timing (one INTEGER PRIMARY KEY CHECK (one = 1), boot_ms INTEGER NOT NULL,
+        linger_ms INTEGER NOT NULL, blocked_ms INTEGER NOT NULL, full_ms INTEGER NOT NULL) STRICT;""",
     (STATE, 8): "DROP TABLE consumables;",
     (STATE, 7): "DROP INDEX jobs_tried; DROP INDEX arrays_live;",
     (STATE, 6): """
@@ -146,6 +150,13 @@ def test_files_of_version_1_keep_their_times_and_outcomes(tmp_path):
     assert db.execute("SELECT seq, succeeded FROM jobs").fetchall() == [(8, 1), (9, None)]
     db.close()
     assert last_ms(tmp_path) == 77
+
+
+def test_settings_of_version_9_that_decisions_read_are_kept(tmp_path):
+    migrate(tmp_path)
+    age(tmp_path, STATE, 9, "INSERT INTO timing VALUES (1, 7000, 90000, 10, 20)")
+    migrate(tmp_path)
+    assert SqliteCommits(tmp_path).load().timing == Timing(7000, 90_000, 10, 20)
 
 
 def test_environments_and_queues_of_version_4_are_told_as_they_are(tmp_path):

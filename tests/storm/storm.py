@@ -132,6 +132,7 @@ class Storm:
             linger_ms=rng.choice([1, 100, 1000, 10**6]),
             blocked_ms=rng.choice([0, 300]),
             full_ms=rng.choice([0, 1000, 10**6]),
+            passing=rng.random() < 0.3,
         )
         self.callers = Callers(rng, self.clock, self.vcpus)
         self.operators = Operators(rng, self.clock, self.callers)

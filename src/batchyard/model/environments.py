@@ -67,12 +67,13 @@ class Capacity(NamedTuple):
 
 
 class Timing(NamedTuple):
-    """How long things take until something is done about them, ms: settings, and a row, since decisions read them."""
+    """The operator's settings that decisions read; a row as well, for that reason. Times in ms."""
 
     boot_ms: int = 0  # from launch to ready
     linger_ms: int = 300_000  # from idle to terminated
     blocked_ms: int = 10_000  # for how long the head of a queue cannot start until the queue is called blocked
     full_ms: int = 300_000  # likewise, where nothing but room is missing
+    passing: bool = False  # whether a job may start before the head of its line where that has no place
 
 
 class HeldInstance(NamedTuple):

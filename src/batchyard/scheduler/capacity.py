@@ -26,19 +26,17 @@ MADE_ROOM = "idle, and its room was needed"
 class Pledges:
     """What of booting instances is spoken for, in one settle: who waits for them must not have more launched."""
 
-    __slots__ = ("_spare",)
+    __slots__ = ("made", "_spare")
 
     def __init__(self) -> None:
+        self.made = 0
         self._spare: dict[int, Needs] = {}
-
-    @property
-    def made(self) -> bool:
-        return bool(self._spare)
 
     def pledge(self, state: State, environment: Environment, needs: Needs) -> bool:
         """Whether a booting instance of the environment will take a job with these needs."""
         found = boots_for(state, environment, needs, self._spare)
         if found is not None:
+            self.made += 1
             self._spare[found.number] = self._spare.get(found.number, found.usable).minus(needs)
         return found is not None
 

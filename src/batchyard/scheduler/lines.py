@@ -61,11 +61,16 @@ class Line:
         else:
             del self.lanes[lane]
 
+    def firsts(self) -> list[tuple[Entry, Lane]]:
+        """The first of each lane, as a heap."""
+        firsts = [(heap[0], lane) for lane, heap in self.lanes.items()]
+        heapify(firsts)
+        return firsts
+
     def in_order(self) -> Iterator[Entry]:
         """All entries in order, taking none; as much work as entries are asked for, and a little a lane."""
         ahead: list[tuple[Entry, list[Entry], int]] = []  # a heap is walked in order from its root
-        firsts = [(heap[0], lane) for lane, heap in self.lanes.items()]
-        heapify(firsts)
+        firsts = self.firsts()
         while ahead or firsts:
             if firsts and (not ahead or firsts[0][0] <= ahead[0][0]):
                 entry, lane = heappop(firsts)

@@ -7,7 +7,7 @@ is remembered (``Decision.more``) and the next turn, even one without events, go
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from heapq import heappop
+from heapq import heappop, heappush
 from itertools import islice
 from typing import NamedTuple
 
@@ -47,6 +47,7 @@ from batchyard.scheduler import (
     ledger,
     lifecycle,
     ordering,
+    passing,
     placement,
 )
 from batchyard.scheduler.lines import Line
@@ -200,30 +201,37 @@ def _settle(state: State) -> bool:
 
 
 def _place(state: State) -> None:
-    """Strict FIFO: each queue, highest priority first, starts jobs from its head until the head does not fit."""
+    """Each queue, highest priority first, starts jobs from its head until the head does not fit. Then lines are
+    strict, unless passing is allowed."""
     capacity.keep_floors(state)
     ordering.offer(state)
-    pledges = capacity.Pledges()
+    pledges, again = capacity.Pledges(), False
     stuck: dict[int, tuple[Job, int]] = {}
     state.unsettled = True
     for queue in state.order:
-        for line in _lines(state, queue):
+        turns = _lines(state, queue)
+        for line in turns:
             if len(state.facts) >= FACTS_PER_TURN:
                 return
             head = ordering.head(state, line)
             if head is None:
                 continue
             job, index = head
+            pledged = pledges.made
             place = _place_for(state, queue, job, pledges)
             if place is None:
                 stuck[queue.number] = head
                 if pledges.made:
                     _foresee(state, queue, line, pledges)
+                if state.timing.passing:
+                    done = len(state.facts)
+                    _pass(state, queue, passing.Head(state, queue, job, pledges.made > pledged), turns, pledges)
+                    again = again or len(state.facts) > done  # others stand behind the head now
                 break
             ordering.leave(state, job)
             lifecycle.open_attempt(state, job, index, place)
             ordering.offer(state)
-    state.unsettled = False
+    state.unsettled = again
     blocked.review(state, stuck)
     blocked.act(state)
 
@@ -243,6 +251,37 @@ def _place_for(state: State, queue: Queue, job: Job, pledges: capacity.Pledges) 
     if queue.policy is not None and not fairshare.admits(state, queue, needs.cpu_milli):
         return None
     return placement.find(state, queue, needs, pledges)
+
+
+def _pass(state: State, queue: Queue, head: passing.Head, turns: Iterator[Line], pledges: capacity.Pledges) -> None:
+    """Start who may start before the head: of its own line, then of the shares whose turn is next."""
+    if queue.policy is not None and not fairshare.admits(state, queue, state.needs_of(head.job).cpu_milli):
+        return  # what is reserved is to stay free
+    while _pass_one(state, queue, head.job.line, head, pledges) and queue.policy is None:
+        pass
+    for line in turns if queue.policy is not None else ():  # a share that got something is offered again
+        _pass_one(state, queue, line, head, pledges)
+
+
+def _pass_one(state: State, queue: Queue, line: Line, head: passing.Head, pledges: capacity.Pledges) -> bool:
+    lanes = head.lanes_of(line)
+    while lanes and len(state.facts) < FACTS_PER_TURN:
+        _, lane = heappop(lanes)
+        found = None if lane in head.hopeless else ordering.head_of(state, line, lane)
+        if found is None:
+            continue
+        job, index = found
+        admitted = queue.policy is None or fairshare.admits(state, queue, state.needs_of(job).cpu_milli)
+        place = passing.find(state, queue, job, head, pledges) if admitted else None
+        if place is not None:
+            ordering.leave(state, job)
+            lifecycle.open_attempt(state, job, index, place)
+            ordering.offer(state)
+            if lane in line.lanes:
+                heappush(lanes, (line.lanes[lane][0], lane))
+            return True
+        head.hopeless.add(lane)  # room only shrinks from here on
+    return False
 
 
 def _foresee(state: State, queue: Queue, line: Line, pledges: capacity.Pledges) -> None:
@@ -279,6 +318,7 @@ def _timing_set(state: State, event: TimingSet) -> None:
         state.timing = event.timing
         state.facts.append(TimingRecorded(event.timing))
         capacity.watch_all(state)
+        state.unsettled = True
 
 
 def _environment_changed(state: State, event: EnvironmentChanged) -> None:

@@ -78,6 +78,7 @@ def run_engine(settings: Settings) -> None:
         linger_ms=settings.instance_idle_s * 1000,
         blocked_ms=settings.blocked_after_s * 1000,
         full_ms=settings.blocked_without_room_after_s * 1000,
+        passing=settings.passing,
     )
     engine = Engine(snapshot, commits, executors, rooms, clock, BellSocket(data), timing)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

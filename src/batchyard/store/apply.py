@@ -108,7 +108,7 @@ def provider_recorded(batch: Batch, fact: facts.ProviderRecorded) -> None:
 
 
 def timing_recorded(batch: Batch, fact: facts.TimingRecorded) -> None:
-    batch.add("state", _INSTANCES.record_timing, fact.timing)
+    batch.add("state", _INSTANCES.record_timing, (columns.encode(fact.timing._asdict()),))
 
 
 def instance_launched(batch: Batch, fact: facts.InstanceLaunched) -> None:

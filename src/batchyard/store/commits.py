@@ -244,7 +244,7 @@ class SqliteCommits:
             applied_seq=applied_seq,
             last_ms=last_ms,
             providers=providers,
-            timing=next((Timing(*row) for row in state.execute(_INSTANCES.timing)), Timing()),
+            timing=next((Timing(**columns.decode(body)) for (body,) in state.execute(_INSTANCES.timing)), Timing()),
             configuration=self._configuration(applied_seq),
             launched=state.execute(_INSTANCES.latest).fetchone()[0],
             instances=[columns.unpack_instance(row) for row in state.execute(_INSTANCES.there)],

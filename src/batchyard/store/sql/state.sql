@@ -72,14 +72,10 @@ CREATE TABLE children (
   PRIMARY KEY (job, idx)
 ) STRICT, WITHOUT ROWID;
 
--- How long instances take to be ready and stay when idle, and a head must be stuck until its queue is called blocked, as
--- decisions used it: one row once it was told.
+-- The operator's settings that decisions read, as they used them: one row once they were told.
 CREATE TABLE timing (
   one INTEGER PRIMARY KEY CHECK (one = 1),
-  boot_ms INTEGER NOT NULL,
-  linger_ms INTEGER NOT NULL,
-  blocked_ms INTEGER NOT NULL DEFAULT 10000,
-  full_ms INTEGER NOT NULL DEFAULT 300000
+  body TEXT NOT NULL                     -- JSON object; what is not in it has its default
 ) STRICT;
 
 -- Instances of managed environments, numbered in order of launch. They exist until ended_ms is set.

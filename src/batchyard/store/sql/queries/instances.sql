@@ -1,13 +1,12 @@
 -- state.db: instances of managed environments.
 
 -- name: record_timing
--- How long things take until something is done about them, as decisions used it.
-INSERT INTO timing (one, boot_ms, linger_ms, blocked_ms, full_ms) VALUES (1, ?1, ?2, ?3, ?4)
-ON CONFLICT (one) DO UPDATE SET boot_ms = ?1, linger_ms = ?2, blocked_ms = ?3, full_ms = ?4;
+-- The settings that decisions read, as they used them.
+INSERT INTO timing (one, body) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET body = ?1;
 
 -- name: timing
 -- The same, to go on with.
-SELECT boot_ms, linger_ms, blocked_ms, full_ms FROM timing;
+SELECT body FROM timing;
 
 -- name: launch
 -- An instance exists.
