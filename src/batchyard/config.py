@@ -181,6 +181,14 @@ SETTINGS: tuple[Setting, ...] = (
         "yes or no",
         "Jobs may start before the head of their queue if it waits no longer for it",
     ),
+    Setting("spot_warning_s", _natural, 120, "seconds", "From the warning of a Spot interruption to the reclaim"),
+    Setting(
+        "spot_interruptions_per_day",
+        _natural,
+        0,
+        "times",
+        "How often, on average, each Spot instance or task is interrupted by chance; 0: never",
+    ),
     Setting("stop_grace_s", _natural, 30, "seconds", "Between SIGTERM and SIGKILL when a job is stopped"),
     Setting("work_keep_hours", _natural, 24, "hours", "How long a job's working directory is kept after its end"),
     Setting("log_max_mib", _positive, 256, "MiB", "Bound of one attempt's log"),
@@ -239,6 +247,8 @@ class Settings:
     blocked_after_s: int
     blocked_without_room_after_s: int
     passing: bool
+    spot_warning_s: int
+    spot_interruptions_per_day: int
     stop_grace_s: int
     work_keep_hours: int
     log_max_mib: int

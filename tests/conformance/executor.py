@@ -117,6 +117,24 @@ class ExecutorSuite:
         assert (told.exit_code, told.status_reason, told.timed_out) == (137, EXITED, False)
         assert told.stopped_ms - began.at_ms >= GRACE_MS
 
+    def test_a_stop_without_any_grace_kills_at_once(self, yard):
+        attempt = yard.pretend(*IGNORES)
+        armed(yard, attempt)
+        yard.stop(attempt, grace_ms=0)
+        told = yard.ended(attempt).ending
+        assert (told.exit_code, told.status_reason, told.reason, told.timed_out) == (137, EXITED, None, False)
+
+    def test_of_several_stops_the_one_that_kills_first_holds(self, yard):
+        attempt = yard.pretend(*IGNORES)
+        began = armed(yard, attempt)
+        yard.stop(attempt, grace_ms=3_600_000)
+        yard.pause()
+        yard.stop(attempt)
+        yard.stop(attempt, grace_ms=3_600_000)
+        told = yard.ended(attempt).ending
+        assert told.exit_code == 137
+        assert GRACE_MS <= told.stopped_ms - began.at_ms < 3_600_000
+
     def test_what_ignores_a_stop_may_still_end_by_itself(self, yard):
         attempt = yard.pretend("run_ms=1000", "ignore_term=1", "log=armed", "exit=6")
         armed(yard, attempt)

@@ -124,8 +124,8 @@ class Yard:
     def run(self, script: str, **more) -> Ended:
         return self.ended(self.sh(script, **more))
 
-    def stop(self, attempt: str) -> None:
-        self.executor.stop(attempt)
+    def stop(self, attempt: str, grace_ms: int | None = None) -> None:
+        self.executor.stop(attempt, grace_ms)
         self.executor.flush()
 
     def release(self, attempt: str) -> None:

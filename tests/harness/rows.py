@@ -94,6 +94,15 @@ class Rows:
             elif isinstance(fact, f.InstanceIdled):
                 assert not self.jobs_on(fact.number), f"instance {fact.number} is idle with a job on it"
                 self.instances[fact.number] = self.instances[fact.number]._replace(idle_since_ms=fact.at_ms)
+            elif isinstance(fact, f.InstanceWarned):
+                assert self.jobs_on(fact.number), f"instance {fact.number} is warned, though it could go at once"
+                assert self.instances[fact.number].leaving is None, f"instance {fact.number} is warned twice"
+                self.instances[fact.number] = self.instances[fact.number]._replace(leaving=fact.leaving)
+            elif isinstance(fact, f.InstanceReclaimed):
+                held = self.instances[fact.number]
+                assert held.leaving.reclaimed_ms is None and held.leaving.reclaim_ms <= fact.at_ms
+                leaving = held.leaving._replace(reclaimed_ms=fact.at_ms)
+                self.instances[fact.number] = held._replace(leaving=leaving)
             elif isinstance(fact, f.InstanceEnded):
                 assert not self.jobs_on(fact.number), f"instance {fact.number} went with a job on it"
                 del self.instances[fact.number]
@@ -138,12 +147,18 @@ class Rows:
             assert fact.number == row.attempts.get(fact.index, 0) + 1 <= row.submitted.retry.attempts
             self._move(row, fact.index, states.STARTING, None)
             row.attempts[fact.index] = fact.number
+            placed = [each for each in self.instances.values() if each.id == fact.instance]
+            assert all(each.leaving is None for each in placed), f"{fact} on an instance that was warned"
             row.open[fact.index] = OpenAttempt(
                 fact.index, fact.number, fact.environment, fact.instance, fact.at_ms, None
             )
         elif isinstance(fact, f.AttemptBegan):
             self._move(row, fact.index, states.RUNNING, None)
             row.open[fact.index] = row.open[fact.index]._replace(started_ms=fact.started_ms)
+        elif isinstance(fact, f.AttemptWarned):
+            opened = row.open[fact.index]
+            assert (opened.number, opened.instance, opened.reclaim_ms) == (fact.number, "", None)
+            row.open[fact.index] = opened._replace(reclaim_ms=fact.reclaim_ms)
         elif isinstance(fact, f.AttemptClosed):
             opened = row.open.pop(fact.index)
             assert opened.number == fact.number

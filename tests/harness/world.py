@@ -20,6 +20,8 @@ from batchyard.model.events import (
     Ending,
     EnvironmentChanged,
     ExecutorSurveyed,
+    InterruptionRequested,
+    InterruptionsDrawn,
     JobSubmitted,
     ProviderSized,
     QueueChanged,
@@ -68,6 +70,7 @@ class World:
         self.running: dict[tuple[int, int], int] = {}  # what the executor holds: (job, index) -> attempt number
         self.started: list[Handle] = []  # in the order in which attempts were ordered to start
         self.stopped: list[Handle] = []
+        self.grace: dict[Handle, int | None] = {}  # of the latest order to stop
         self.decisions: list[Decision] = []
         self.machine(vcpus, memory_mib)
 
@@ -205,6 +208,10 @@ class World:
     def cancel(self, job: Handle, reason: str = "enough") -> None:
         self.events.append(StopRequested(self._number(), job.seq, job.index, CANCEL, reason))
 
+    def interrupt(self, environment: int, instance: str = "", job: Handle = Handle(0, 0)) -> None:
+        """The operator has an instance, an attempt on Fargate Spot, or all of an environment interrupted."""
+        self.events.append(InterruptionRequested(self._number(), environment, instance, *job))
+
     # -- what the machine does ------------------------------------------------------------------------------------
 
     def starts_running(self, job: Handle) -> None:
@@ -218,6 +225,14 @@ class World:
 
     def loses(self, job: Handle) -> None:
         self.events.append(AttemptLost(job.seq, job.index, self.running.pop(job)))
+
+    def strikes(self, *picks: int) -> None:
+        """Chance interrupts Spot capacity."""
+        self.events.append(InterruptionsDrawn(picks))
+
+    def dies(self, job: Handle) -> None:
+        """SIGKILL has ended it."""
+        self.exits(job, 137)
 
     def surveys(self) -> None:
         living = frozenset((seq, index, number) for (seq, index), number in self.running.items())
@@ -282,6 +297,7 @@ class World:
             self.running[job] = action.number
         elif isinstance(action, StopAttempt):
             self.stopped.append(job)
+            self.grace[job] = action.grace_ms
         else:
             assert isinstance(action, ReleaseAttempt)
 
@@ -332,6 +348,14 @@ class World:
 
     def consumed(self, number: int) -> int:
         return self.rows.used[number].consumed if number in self.rows.used else 0
+
+    def instance_of(self, job: Handle) -> str:
+        """The id of the instance on which the job's attempt is open."""
+        return self.rows.jobs[job.seq].open[job.index].instance
+
+    def warned(self) -> list[str]:
+        """The ids of instances that are to go."""
+        return [each.id for _, each in sorted(self.rows.instances.items()) if each.leaving is not None]
 
     def environment_of(self, job: Handle) -> int:
         return self.rows.jobs[job.seq].open[job.index].environment

@@ -20,11 +20,13 @@ TYPES = st.lists(st.sampled_from([SMALL, LARGE, WIDE, STEADY, GPU]), min_size=1,
 @st.composite
 def capacities(draw):
     most = draw(st.integers(1, 24))
-    kind = draw(st.integers(0, 5))
+    kind = draw(st.integers(0, 6))
     if kind == 0:
         return None
     if kind == 1:
         return fargate(most)
+    if kind == 6:
+        return env.Capacity(env.FARGATE_SPOT, most * 1000)
     if kind == 2:
         return spot(*draw(TYPES), max_vcpus=most, strategy=env.SPOT_PRICE_CAPACITY_OPTIMIZED)
     least = draw(st.sampled_from([0, 0, min(2, most)]))
@@ -38,14 +40,15 @@ class Player:
         self.draw = draw
         self.world = world = World(twins=True)
         boot_ms, linger_ms = draw(st.sampled_from([0, 0, 30])), draw(st.sampled_from([15, 40, 10_000]))
-        world.machine(MACHINE.cpu_milli // 1000, MACHINE.memory_mib, MACHINE.gpus, boot_ms, linger_ms)
+        warning_ms = draw(st.sampled_from([0, 30, 30, 10_000]))
+        world.machine(MACHINE.cpu_milli // 1000, MACHINE.memory_mib, MACHINE.gpus, boot_ms, linger_ms, warning_ms)
         drawn = draw(st.lists(capacities(), min_size=1, max_size=3))
         self.places = [world.environment() if each is None else world.managed(each) for each in drawn]
         self.queues = [world.queue(*draw(st.permutations(self.places)), priority=p) for p in (1, 2)]
         self.jobs: list[Handle] = []
 
     def step(self) -> None:
-        world, kind = self.world, self.draw(st.integers(0, 9))
+        world, kind = self.world, self.draw(st.integers(0, 11))
         if kind <= 3 or not self.jobs:
             size = self.draw(st.sampled_from([0, 0, 0, 3, 8]))
             self.jobs.append(
@@ -60,11 +63,15 @@ class Player:
             )
         elif kind <= 6 and world.running:
             job = Handle(*self.draw(st.sampled_from(sorted(world.running))))
-            world.exits(job, self.draw(st.sampled_from([0, 0, 1]))) if kind < 6 else world.loses(job)
+            world.exits(job, self.draw(st.sampled_from([0, 0, 1, 137]))) if kind < 6 else world.loses(job)
         elif kind == 7:
             world.terminate(self.draw(st.sampled_from(self.jobs)))
         elif kind == 8:
             world.restart()
+        elif kind == 9:
+            world.strikes(*self.draw(st.lists(st.integers(0, 5), max_size=3)))
+        elif kind == 10:
+            world.interrupt(self.draw(st.sampled_from(self.places)))
         if self.draw(st.booleans()):
             world.turn(advance_ms=self.draw(st.sampled_from([0, 5, 20, 50])))
         self.check_machine()

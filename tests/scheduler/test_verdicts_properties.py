@@ -41,7 +41,12 @@ def check_heads(world: World) -> None:
         head = ordering.head(state, queue.line)
         if head is not None:
             found = Look(state).verdict(queue, state.needs_of(head[0]))
-            assert found.kind != Kind.TURN, f"job {head} could start, but does not: {found}"
+            kept = bool(state.going)  # room that is free may be kept for who waits for what is reclaimed
+            assert found.kind != Kind.TURN or kept, f"job {head} could start, but does not: {found}"
+
+
+def preemptible(world: World) -> bool:
+    return any(each.spot and each.held_cpu_milli for each in world.scheduler.state.environments.values())
 
 
 def check_promise(world: World, job: Handle) -> None:
@@ -53,6 +58,8 @@ def check_promise(world: World, job: Handle) -> None:
     settle(world)
     if told.kind == Kind.TURN:
         assert world.state(job) == "STARTING" or verdict(world, job).kind == Kind.BOOTING, f"{job} waits, but {told}"
+    elif told.kind == Kind.ROOM_HELD and preemptible(world):
+        assert world.state(job) in ("RUNNABLE", "STARTING"), "Spot capacity without a job may have gone for it"
     else:
         assert world.state(job) == "RUNNABLE", f"{job} started, but {told}"
 

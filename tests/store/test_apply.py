@@ -168,6 +168,8 @@ def test_the_life_of_an_attempt(commits, see, index):
         "peak_memory_bytes": 1_000_000,
         "cpu_ms": 12,
         "log": 0,
+        "warned_ms": None,
+        "reclaim_ms": None,
     }
     assert [line[:7] for line in journal(see)][1:] == [
         (20, "opened", 5, index, index + 1, STARTING, 1),

@@ -92,6 +92,14 @@ _QUEUE = "priority INTEGER NOT NULL, enabled INTEGER NOT NULL, environments TEXT
 # (file, version) -> what makes such a file of one that is a version newer.
 OLDER = {
     (OBSERVE, 1): "ALTER TABLE followers DROP COLUMN failure; ALTER TABLE followers DROP COLUMN failing_ms;",
+    (STATE, 10): "".join(
+        f"ALTER TABLE {table} DROP COLUMN {column};"
+        for table, columns in (
+            ("instances", ("warned_ms", "reclaim_ms", "cause", "reclaimed_ms")),
+            ("attempts", ("warned_ms", "reclaim_ms")),
+        )
+        for column in columns
+    ),
     (STATE, 9): """
         DROP TABLE timing; CREATE TABLE timing (one INTEGER PRIMARY KEY CHECK (one = 1), boot_ms INTEGER NOT NULL,
         linger_ms INTEGER NOT NULL, blocked_ms INTEGER NOT NULL, full_ms INTEGER NOT NULL) STRICT;""",
@@ -108,6 +116,7 @@ OLDER = {
     (STATE, 1): """
         DROP INDEX jobs_ended; DROP INDEX journal_by_job; DROP TABLE retiring;
         ALTER TABLE meta DROP COLUMN checked_seq; ALTER TABLE jobs DROP COLUMN succeeded;""",
+    (REQUESTS, 5): "DROP TABLE interruptions;",
     (REQUESTS, 4): _PLACES.format(name="environments", columns=_ENVIRONMENT)
     + _PLACES.format(name="queues", columns=_QUEUE)
     + """
@@ -303,6 +312,7 @@ def test_the_schemas_travel_with_the_package():
         (REQUESTS, "definitions", "page"),
         (REQUESTS, "definitions", "page_of_name"),
         (REQUESTS, "changes", "after"),
+        (REQUESTS, "interruptions", "after"),
         (REQUESTS, "changes", "by_idempotency"),
         (REQUESTS, "environments", "leaving_by_name"),
         (REQUESTS, "queues", "by_name"),

@@ -49,7 +49,14 @@ def test_every_request_has_a_number_of_its_own_in_order_of_arrival(data, ask):
     assert flat == list(range(1, 8)) and rows(data, "SELECT last_seq FROM meta") == [(7,)]
 
 
-_NUMBERED = (("environments", "id"), ("queues", "id"), ("definitions", "id"), ("jobs", "seq"), ("wishes", "seq"))
+_NUMBERED = (
+    ("environments", "id"),
+    ("queues", "id"),
+    ("definitions", "id"),
+    ("jobs", "seq"),
+    ("wishes", "seq"),
+    ("interruptions", "seq"),
+)
 
 
 def test_numbers_go_on_after_a_restart_even_when_rows_are_gone(data, ask):

@@ -14,6 +14,7 @@ from tests.storm.callers import REGION, Callers, Submission
 from tests.storm.machine import Machine
 
 DEPENDENCY_FAILED = "Dependent Job failed"
+SLICE_INTERRUPTED = "Your Spot Task was interrupted."
 # A stop that was acknowledged takes effect within this: rings of the bell may be lost, and the engine looks by
 # itself every 20 ticks of at most 60 ms.
 EFFECT_MS = 3000
@@ -108,13 +109,15 @@ class Auditor:
         terminated = attempt.status_reason in self._reasons(uuid, index, TERMINATE)
         if name not in self.machine.endings:
             assert not self.machine.starts.get(name), f"{name} was started and never ended"
-            assert terminated, f"{name} never ran, nobody terminated it, and it says {attempt.status_reason!r}"
+            interrupted = attempt.status_reason in (SLICE_INTERRUPTED, _lost(attempt))
+            assert terminated or interrupted, (
+                f"{name} never ran, nobody terminated it, and it says {attempt.status_reason!r}"
+            )
             assert attempt.exit_code is None
             return
         ending = self.machine.endings[name]
-        if ending is None:
-            host = f"EC2 (instance {attempt.instance})" if attempt.instance else "of the Fargate task"
-            text = f"Host {host} terminated."
+        if ending is None or (name in self.machine.killed and attempt.instance and not terminated):
+            text = _lost(attempt)
             told = (attempt.exit_code, attempt.reason)
             assert told == (None, None), f"{name} was lost with its host, and the rows know {told}"
         else:
@@ -122,6 +125,8 @@ class Auditor:
             told, really = (attempt.exit_code, attempt.reason), (ending.exit_code, ending.reason)
             assert told == really, f"{name}: rows say {told}, it was {really}"
             assert ending.started_ms in (None, attempt.started_ms), f"{name}: startedAt"
+        if attempt.reclaim_ms is not None and attempt.exit_code != 0 and not (ending and ending.timed_out):
+            text = SLICE_INTERRUPTED
         assert terminated or attempt.status_reason == text, f"{name} says {attempt.status_reason!r}, not {text!r}"
 
     def _judge_retries(self, name, uuid: str, index: int, job: NewJob, row: JobRow, attempts: list[AttemptRow]) -> None:
@@ -138,7 +143,7 @@ class Auditor:
         assert last.number == job.retry.attempts or not self._again(uuid, index, job, last), f"{name} gave up: {last}"
 
     def _again(self, uuid: str, index: int, job: NewJob, attempt: AttemptRow) -> bool:
-        ending = self.machine.endings[ids.attempt_id(uuid, index, attempt.number)]
+        ending = self.machine.endings.get(ids.attempt_id(uuid, index, attempt.number))
         if attempt.exit_code == 0 or (ending is not None and ending.timed_out):
             return False
         for rule in job.retry.rules:
@@ -230,6 +235,14 @@ class Auditor:
                 opened = attempts[0].opened_ms
                 assert opened >= before, f"{ids.job_id(uuid, index)} was opened {before - opened} ms before {who}"
                 latest[job.queue] = (opened, ids.job_id(uuid, index))
+
+
+def _lost(attempt: AttemptRow) -> str:
+    """What clients are told of an attempt whose host is gone."""
+    if attempt.reclaim_ms is not None:
+        return SLICE_INTERRUPTED
+    host = f"EC2 (instance {attempt.instance})" if attempt.instance else "of the Fargate task"
+    return f"Host {host} terminated."
 
 
 def _applies(rule: RetryRule, attempt: AttemptRow) -> bool:

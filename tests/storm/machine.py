@@ -53,6 +53,7 @@ class Machine:
         self.running: dict[str, Running] = {}
         self.ended: dict[str, Ending | None] = {}  # None: lost with its slot; kept until released, like an exit record
         self.starts: dict[str, int] = {}
+        self.killed: set[str] = set()  # those that lived when they were told to die at once
         self.endings: dict[str, Ending | None] = {}  # how each attempt really ended; None: lost
         self.news: list[tuple[int, News]] = []  # in the order in which it was said
         self.echoes: list[tuple[int, News]] = []  # the same again, later
@@ -68,8 +69,8 @@ class Machine:
         """Dropped before the survey, which is older than the order: the attempt would seem unknown and may run."""
         self._order(self._start, spec, self.surveyed)
 
-    def stop(self, attempt: str) -> None:
-        self._order(self._stop, attempt)
+    def stop(self, attempt: str, grace_ms: int | None = None) -> None:
+        self._order(self._kill if grace_ms == 0 else self._stop, attempt)
 
     def release(self, attempt: str) -> None:
         self._order(self._release, attempt)
@@ -137,6 +138,12 @@ class Machine:
         if running is not None and ends_ms < running.ends_ms:
             running.ends_ms = ends_ms
             running.ending = Ending(self.rng.choice([143, 137, 0]), EXITED)
+
+    def _kill(self, attempt: str) -> None:
+        running = self.running.get(attempt)
+        if running is not None and self.clock.now_ms() < running.ends_ms:
+            running.ends_ms, running.ending = self.clock.now_ms(), Ending(137, EXITED)
+            self.killed.add(attempt)
 
     def _release(self, attempt: str) -> None:
         self.ended.pop(attempt, None)

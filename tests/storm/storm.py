@@ -14,12 +14,15 @@ from pathlib import Path
 
 import msgspec
 
+from batchyard.engine.chance import Chance
 from batchyard.engine.engine import Engine
 from batchyard.model.environments import (
     BEST_FIT_PROGRESSIVE,
     BEST_FIT_PROGRESSIVE_ORDERED,
     EC2,
     FARGATE,
+    FARGATE_SPOT,
+    SPOT,
     Capacity,
     InstanceType,
     Timing,
@@ -131,9 +134,11 @@ class Storm:
             boot_ms=rng.choice([0, 0, 150]),
             linger_ms=rng.choice([1, 100, 1000, 10**6]),
             blocked_ms=rng.choice([0, 300]),
+            warning_ms=rng.choice([0, 20, 300]),
             full_ms=rng.choice([0, 1000, 10**6]),
             passing=rng.random() < 0.3,
         )
+        self.chance = Chance(rng.choice([0, 0, 5_000, 20_000]), rng)
         self.callers = Callers(rng, self.clock, self.vcpus)
         self.operators = Operators(rng, self.clock, self.callers)
         self.changes = rng.choice([0, 0.01, 0.04])  # how often somebody changes a queue or an environment
@@ -168,7 +173,7 @@ class Storm:
         self.commits = CrashingCommits(self.data)
         machines, rooms = {"local": self.machine}, {"local": self.room}
         self.engine = Engine(
-            self.commits.load(), self.commits, machines, rooms, self.clock, NoBell(), timing=self.timing
+            self.commits.load(), self.commits, machines, rooms, self.clock, NoBell(), self.timing, self.chance
         )
 
     def _crash_engine(self) -> None:
@@ -202,7 +207,7 @@ class Storm:
     def _environment(self) -> dict[str, Capacity]:
         """The whole machine, instances that come and go, or slices; whatever fits the machine fits there."""
         rng, most = self.rng, self.vcpus * 1000
-        kind = rng.choice([None, None, EC2, EC2, FARGATE])
+        kind = rng.choice([None, None, EC2, EC2, FARGATE, SPOT, SPOT, FARGATE_SPOT])
         if kind is None:
             return {}
         types = tuple(
@@ -274,6 +279,7 @@ class Storm:
     def _calm(self) -> None:
         """No more faults: everything must come to its end within bounded virtual time."""
         self.machine.fault_percent = self.fault_percent = 0
+        self.chance = self.engine._chance = Chance()
         self.commits.crash, self.machine.crash_after, self.loop.dies = None, None, None
         quiet = 0
         for _ in range(20_000):

@@ -29,6 +29,6 @@ def act(
             open_attempts.pop(attempt, None)
             executor.release(attempt)
         else:
-            executor.stop(attempt)
+            executor.stop(attempt, action.grace_ms)
     for executor in executors.values():
         executor.flush()

@@ -9,6 +9,7 @@ from time import perf_counter_ns
 from typing import Protocol
 
 from batchyard.engine.act import act
+from batchyard.engine.chance import Chance
 from batchyard.engine.inbox import Inbox
 from batchyard.engine.recovery import recover
 from batchyard.engine.showing import Showing
@@ -48,11 +49,13 @@ class Engine:
         clock: Clock,
         bell: Bell,
         timing: Timing = Timing(),
+        chance: Chance | None = None,
     ):
         self._commits = commits
         self._executors = executors
         self._clock = clock
         self._bell = bell
+        self._chance = chance or Chance()
         self.scheduler, open_attempts = recover(snapshot)
         self.inbox = Inbox(commits, executors, self.scheduler.holds)
         self.inbox.open = open_attempts
@@ -78,6 +81,8 @@ class Engine:
         begun_ns = perf_counter_ns()
         events = self._pending + self.inbox.gather(self.scheduler.applied_seq)
         now_ms = self._clock.now_ms()
+        drawn = self._chance.draw(now_ms, self.scheduler.interruptible)
+        events += [] if drawn is None else [drawn]
         due = self._due_ms is not None and self._due_ms <= now_ms
         if not events and not self._more and not due:
             return False

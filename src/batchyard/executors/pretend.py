@@ -35,8 +35,9 @@ class Record(NamedTuple):
     timeout_ms: int | None
     grace_ms: int
     began_ms: int
-    stop_ms: int | None = None
+    stop_ms: int | None = None  # when it was told to end
     error: str | None = None  # why it could not begin
+    kill_ms: int | None = None  # when it is killed then, if not after `grace_ms`
 
 
 def fate(record: Record) -> dict[str, Any]:
@@ -61,10 +62,13 @@ def fate(record: Record) -> dict[str, Any]:
     if term_ms == end_ms:
         return begun | by_itself
     begun["timed_out"] = term_ms == timeout_ms
-    if not asked.ignore_term:
+    kill_ms = term_ms + record.grace_ms
+    if record.kill_ms is not None:
+        kill_ms = record.kill_ms if term_ms == record.stop_ms else min(kill_ms, record.kill_ms)
+    if not asked.ignore_term and kill_ms > term_ms:
         return begun | {"stopped_ms": term_ms, "signal": SIGTERM}
-    if term_ms + record.grace_ms < end_ms:
-        return begun | {"stopped_ms": term_ms + record.grace_ms, "signal": SIGKILL}
+    if kill_ms < end_ms:
+        return begun | {"stopped_ms": kill_ms, "signal": SIGKILL}
     return begun | by_itself
 
 
@@ -132,12 +136,16 @@ class PretendExecutor:
         if self._attempts[spec.attempt].fate["started_ms"] is not None:
             self._news.append(Began(spec.attempt, record.began_ms))
 
-    def stop(self, attempt: str) -> None:
+    def stop(self, attempt: str, grace_ms: int | None = None) -> None:
         self._survey()
         known = self._attempts.get(attempt)
-        if known is None or known.over or known.record.stop_ms is not None:
+        if known is None or known.over:
             return
-        record = known.record._replace(stop_ms=self._clock.now_ms())
+        now_ms, told = self._clock.now_ms(), known.record
+        kill_ms = now_ms + (told.grace_ms if grace_ms is None else grace_ms)
+        record = told._replace(stop_ms=told.stop_ms or now_ms, kill_ms=min(kill_ms, told.kill_ms or kill_ms))
+        if record == told:
+            return
         try:
             self._write(attempt, record, os.replace)
         except OSError as error:

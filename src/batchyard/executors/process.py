@@ -41,8 +41,9 @@ class ProcessExecutor:
         if self._surveyed:
             self._send(contract.order(spec, self._settings, os.environ))
 
-    def stop(self, attempt: str) -> None:
-        self._send({"op": "stop", "attempt": attempt})
+    def stop(self, attempt: str, grace_ms: int | None = None) -> None:
+        grace = {} if grace_ms is None else {"grace_s": grace_ms / 1000}
+        self._send({"op": "stop", "attempt": attempt} | grace)
 
     def release(self, attempt: str) -> None:
         self._send({"op": "release", "attempt": attempt})

@@ -14,13 +14,17 @@ class StartAttempt(NamedTuple):
 
 
 class StopAttempt(NamedTuple):
-    """Stop it: SIGTERM, then SIGKILL after the grace time. Its ending comes back as news."""
+    """Stop it: SIGTERM, then SIGKILL after the grace time. Its ending comes back as news.
+
+    `grace_ms` None is the executor's own, 0 is SIGKILL at once. Of several orders the one that kills first holds.
+    """
 
     job: int
     index: int
     number: int
     uuid: str
     environment: int
+    grace_ms: int | None = None
 
 
 class ReleaseAttempt(NamedTuple):

@@ -74,6 +74,17 @@ class Timing(NamedTuple):
     blocked_ms: int = 10_000  # for how long the head of a queue cannot start until the queue is called blocked
     full_ms: int = 300_000  # likewise, where nothing but room is missing
     passing: bool = False  # whether a job may start before the head of its line where that has no place
+    warning_ms: int = 120_000  # from the warning of a Spot interruption to the reclaim
+
+
+class Leaving(NamedTuple):
+    """That an instance is to go though attempts are open on it: it takes none any more, and at `reclaim_ms` those that
+    are left are killed. `reclaimed_ms`: since when they are told to die."""
+
+    warned_ms: int
+    reclaim_ms: int
+    cause: str  # why, in words
+    reclaimed_ms: int | None = None
 
 
 class HeldInstance(NamedTuple):
@@ -88,3 +99,4 @@ class HeldInstance(NamedTuple):
     launched_ms: int
     ready_ms: int
     idle_since_ms: int
+    leaving: Leaving | None = None

@@ -110,6 +110,24 @@ class StopRequested(NamedTuple):
     reason: str
 
 
+class InterruptionRequested(NamedTuple):
+    """The operator has Spot capacity interrupted: an instance, an attempt on Fargate Spot, or (with neither) all of an
+    environment."""
+
+    seq: int
+    environment: int
+    instance: str = ""
+    job: int = 0
+    index: int = 0
+
+
+class InterruptionsDrawn(NamedTuple):
+    """Chance has Spot capacity interrupted: each number, modulo how much there is, picks a piece of it
+    (``Scheduler.interruptible``)."""
+
+    picks: tuple[int, ...]
+
+
 class AttemptStarted(NamedTuple):
     """The main process of an attempt runs."""
 
@@ -186,6 +204,8 @@ Event = (
     | ConsumableChanged
     | JobSubmitted
     | StopRequested
+    | InterruptionRequested
+    | InterruptionsDrawn
     | AttemptStarted
     | AttemptEnded
     | AttemptLost

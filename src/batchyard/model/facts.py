@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from batchyard.model.environments import Timing
+from batchyard.model.environments import Leaving, Timing
 from batchyard.model.events import Ending
 from batchyard.model.needs import Needs
 
@@ -52,6 +52,20 @@ class InstanceEnded(NamedTuple):
     number: int
     at_ms: int
     reason: str
+
+
+class InstanceWarned(NamedTuple):
+    """The instance is to go though attempts are open on it."""
+
+    number: int
+    leaving: Leaving
+
+
+class InstanceReclaimed(NamedTuple):
+    """Its time is over: what was still open on it is told to die at once."""
+
+    number: int
+    at_ms: int
 
 
 class RequestApplied(NamedTuple):
@@ -173,6 +187,16 @@ class AttemptBegan(NamedTuple):
     started_ms: int
 
 
+class AttemptWarned(NamedTuple):
+    """An attempt on Fargate Spot is interrupted: it was told to end, and is killed at `reclaim_ms`."""
+
+    job: int
+    index: int
+    number: int
+    warned_ms: int
+    reclaim_ms: int
+
+
 class AttemptClosed(NamedTuple):
     """The attempt is over, the job went from `before` (STARTING or RUNNING) to RUNNABLE (retried), SUCCEEDED or FAILED.
 
@@ -222,6 +246,8 @@ Fact = (
     | InstanceLaunched
     | InstanceIdled
     | InstanceEnded
+    | InstanceWarned
+    | InstanceReclaimed
     | ShareUsed
     | ShareForgotten
     | ConsumableUsed
@@ -234,6 +260,7 @@ Fact = (
     | ChildrenMoved
     | AttemptOpened
     | AttemptBegan
+    | AttemptWarned
     | AttemptClosed
     | StopNoted
     | QueueDeleted

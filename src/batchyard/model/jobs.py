@@ -149,6 +149,17 @@ class Wish(NamedTuple):
     at_ms: int
 
 
+class Interruption(NamedTuple):
+    """A wish to have Spot capacity of an environment interrupted: an instance, an attempt on Fargate Spot (`job` is its
+    number), or all there is."""
+
+    environment: int
+    at_ms: int
+    instance: str = ""
+    job: int = 0
+    index: int = 0
+
+
 class OpenAttempt(NamedTuple):
     """An attempt that has not ended: `started_ms` is None while STARTING."""
 
@@ -158,6 +169,7 @@ class OpenAttempt(NamedTuple):
     instance: str
     opened_ms: int
     started_ms: int | None
+    reclaim_ms: int | None = None  # when it is killed, if Fargate Spot interrupted it
 
 
 class AttemptSpec(NamedTuple):

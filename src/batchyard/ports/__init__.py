@@ -19,6 +19,7 @@ from batchyard.model.jobs import (
     AttemptSpec,
     Deletion,
     EnvironmentChange,
+    Interruption,
     NewDefinition,
     NewEnvironment,
     NewJob,
@@ -89,6 +90,9 @@ class Intake(Protocol):
     async def wish(self, wish: Wish) -> bool:
         """Store a cancel or terminate; False (and nothing stored) if no such job is known."""
 
+    async def interrupt(self, interruption: Interruption) -> None:
+        """Store the operator's wish to have Spot capacity interrupted."""
+
     async def change_tags(self, number: int, change: Callable[[dict[str, str]], dict[str, str]]) -> bool:
         """Have `change` make new tags of the current ones of an environment, queue, definition or job; False if none
         has this number. `change` runs in the writing transaction and may refuse by raising."""
@@ -138,6 +142,7 @@ class AttemptRow(NamedTuple):
     status_reason: str | None
     peak_memory_bytes: int | None
     cpu_ms: int | None
+    reclaim_ms: int | None = None  # when its place was to be reclaimed, if Spot interrupted it
 
 
 class JobRow(NamedTuple):
@@ -235,6 +240,9 @@ class Reader(Protocol):
 
     def instances(self, environment: int) -> list[HeldInstance]:
         """The instances of a managed environment, in order of launch."""
+
+    def instance(self, name: str) -> HeldInstance | None:
+        """The instance with this id, if it exists."""
 
     def queue(self, region: str, name: str) -> QueueRow | None: ...
 
@@ -471,7 +479,9 @@ class Executor(Protocol):
 
     def start(self, spec: AttemptSpec) -> None: ...
 
-    def stop(self, attempt: str) -> None: ...
+    def stop(self, attempt: str, grace_ms: int | None = None) -> None:
+        """SIGTERM, then SIGKILL after `grace_ms` (None: as is set; 0: SIGKILL at once). Of several orders for one
+        attempt the one that kills first holds."""
 
     def release(self, attempt: str) -> None:
         """The ending is durable elsewhere: the exit record may go."""

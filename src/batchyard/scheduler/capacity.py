@@ -16,7 +16,7 @@ from batchyard.model.facts import InstanceEnded, InstanceIdled, InstanceLaunched
 from batchyard.model.ids import instance_id
 from batchyard.model.needs import NOTHING, Needs
 from batchyard.scheduler import allocation
-from batchyard.scheduler.state import Environment, Instance, Provider, State
+from batchyard.scheduler.state import Environment, Instance, Provider, Queue, State
 
 IDLE = "idle for long enough"
 LEAVING = "its environment is being deleted"
@@ -24,13 +24,22 @@ MADE_ROOM = "idle, and its room was needed"
 
 
 class Pledges:
-    """What of booting instances is spoken for, in one settle: who waits for them must not have more launched."""
+    """What is spoken for, in one settle, of booting instances and of room: who waits for them must not have more
+    launched or reclaimed, and nobody behind takes it. `spot_grows`: whether it is the turn of those who can go nowhere
+    but to Spot, which takes what on-demand work leaves."""
 
-    __slots__ = ("made", "_spare")
+    __slots__ = ("made", "claims", "passed", "_spare", "_kept", "_coming", "spot_grows", "deferred", "reclaimed")
 
     def __init__(self) -> None:
         self.made = 0
+        self.claims = 0  # on room that is being reclaimed
+        self.passed = False  # whether somebody passed a head
         self._spare: dict[int, Needs] = {}
+        self._kept: dict[str, Needs] = {}  # of each provider's free room
+        self._coming: dict[str, Needs] = {}  # of the room that is being reclaimed there
+        self.spot_grows = False
+        self.reclaimed = False  # whether somebody had to make room
+        self.deferred: list[Queue] = []  # those whose turn comes then
 
     def pledge(self, state: State, environment: Environment, needs: Needs) -> bool:
         """Whether a booting instance of the environment will take a job with these needs."""
@@ -39,6 +48,23 @@ class Pledges:
             self.made += 1
             self._spare[found.number] = self._spare.get(found.number, found.usable).minus(needs)
         return found is not None
+
+    def keep(self, provider: str, room: Needs, coming: Needs) -> None:
+        """Somebody waits for `room`, as much of it as can be of what is `coming`."""
+        self.claims += 1
+        of_coming = Needs(*map(min, room, coming))
+        self._coming[provider] = self._coming.get(provider, NOTHING).plus(of_coming)
+        self._kept[provider] = self._kept.get(provider, NOTHING).plus(room.minus(of_coming))
+
+    def defers(self, queue: Queue) -> bool:
+        """Whether the queue's turn comes later."""
+        return not self.spot_grows and queue in self.deferred
+
+    def kept(self, provider: str) -> Needs:
+        return self._kept.get(provider, NOTHING)
+
+    def spoken_for(self, provider: str) -> Needs:
+        return self._coming.get(provider, NOTHING)
 
 
 # -- room that is there ----------------------------------------------------------------------------------------------
@@ -69,20 +95,25 @@ def slice_fits(environment: Environment, needs: Needs) -> bool:
     return capacity is None or environment.held_cpu_milli + needs.cpu_milli <= capacity.max_cpu_milli
 
 
-def make_room(state: State, environment: Environment, needs: Needs) -> bool:
+def free(provider: Provider, pledges: Pledges) -> Needs:
+    """What nobody holds of the provider and nobody waits for."""
+    return provider.room.minus(provider.used).minus(pledges.kept(provider.name))
+
+
+def make_room(state: State, environment: Environment, needs: Needs, pledges: Pledges) -> bool:
     """Whether `needs` fit into the environment's provider itself, idle instances having made room if they had to."""
     provider = state.providers.get(environment.provider)
     if provider is None or not needs.fits(provider.room):
         return False
-    free, going = provider.room.minus(provider.used), 0
-    idle = [] if needs.fits(free) else may_go(state, environment.provider)
-    while not needs.fits(free):
+    room, going = free(provider, pledges), 0
+    idle = [] if needs.fits(room) else may_go(state, environment.provider)
+    while not needs.fits(room):
         if going == len(idle):
             return False
-        free = free.plus(idle[going].room)
+        room = room.plus(idle[going].room)
         going += 1
     for instance in idle[:going]:
-        _end(state, instance, MADE_ROOM)
+        end(state, instance, MADE_ROOM)
     return True
 
 
@@ -96,43 +127,61 @@ def _plain_would_do(state: State, environment: Environment, needs: Needs) -> boo
 # -- launching -------------------------------------------------------------------------------------------------------
 
 
-def grow(state: State, environment: Environment, needs: Needs) -> bool:
+def grow(state: State, environment: Environment, needs: Needs, pledges: Pledges) -> bool:
     """Launch an instance that will hold `needs`, idle ones making room if they must; whether one was launched."""
     provider = state.providers.get(environment.provider)
     if provider is None:
         return False
-    free, held = provider.room.minus(provider.used), environment.held_cpu_milli
-    chosen = type_to_launch(environment, provider, needs, held, free)
+    room, held = free(provider, pledges), environment.held_cpu_milli
+    chosen = type_to_launch(environment, provider, needs, held, room)
     going: list[Instance] = []
     for instance in may_go(state, environment.provider) if chosen is None else ():
         going.append(instance)
-        free = free.plus(instance.room)
+        room = room.plus(instance.room)
         if instance.environment == environment.number:
             held -= instance.room.cpu_milli
-        chosen = type_to_launch(environment, provider, needs, held, free)
+        chosen = type_to_launch(environment, provider, needs, held, room)
         if chosen is not None:
             break
     if chosen is None:
         return False
     for instance in going:
-        _end(state, instance, MADE_ROOM)
+        end(state, instance, MADE_ROOM)
     _launch(state, environment, provider, chosen)
     return True
 
 
-def keep_floors(state: State) -> None:
-    """Every environment of instances holds its minimum, enabled or not, as far as there is room."""
+def wanted(
+    environment: Environment, provider: Provider, needs: Needs, going_cpu_milli: int, room: Needs
+) -> Needs | None:
+    """What the environment would take of its provider for `needs` if there were so much `room`, and it held so much
+    less; None: nothing that would do."""
+    if environment.capacity is None or environment.capacity.fargate:
+        return needs if slice_fits(environment, needs) and needs.fits(room) else None
+    chosen = type_to_launch(environment, provider, needs, environment.held_cpu_milli - going_cpu_milli, room)
+    return None if chosen is None else chosen.room
+
+
+def could_grow(environment: Environment, provider: Provider, needs: Needs) -> bool:
+    """Whether it is only room that the environment lacks."""
+    idle_cpu_milli = sum(each.room.cpu_milli for each in environment.idle.values())
+    return wanted(environment, provider, needs, idle_cpu_milli, provider.room) is not None
+
+
+def keep_floors(state: State, pledges: Pledges) -> None:
+    """Every environment of instances holds its minimum, enabled or not, as far as there is room; Spot when its turn
+    comes."""
     for environment in state.environments.values():
-        if environment.held_cpu_milli < environment.floor_cpu_milli:
-            fill(state, environment, environment.floor_cpu_milli)
+        if environment.held_cpu_milli < environment.floor_cpu_milli and environment.spot == pledges.spot_grows:
+            fill(state, environment, environment.floor_cpu_milli, pledges)
 
 
-def fill(state: State, environment: Environment, cpu_milli: int) -> None:
+def fill(state: State, environment: Environment, cpu_milli: int, pledges: Pledges) -> None:
     """Launch until the environment holds so many vCPUs, as far as there is room without anybody making any."""
     provider = state.providers.get(environment.provider)
     while provider is not None and environment.held_cpu_milli < cpu_milli:
-        free = provider.room.minus(provider.used)
-        chosen = type_to_launch(environment, provider, NOTHING, environment.held_cpu_milli, free)
+        room = free(provider, pledges)
+        chosen = type_to_launch(environment, provider, NOTHING, environment.held_cpu_milli, room)
         if chosen is None:
             return
         _launch(state, environment, provider, chosen)
@@ -171,10 +220,10 @@ def _launch(state: State, environment: Environment, provider: Provider, chosen: 
         idle_since_ms=ready_ms,
     )
     hold(state, held)
-    state.facts.append(InstanceLaunched(*held))
+    state.facts.append(InstanceLaunched(*held[:-1]))
 
 
-def hold(state: State, held: HeldInstance) -> None:
+def hold(state: State, held: HeldInstance) -> Instance:
     """The instance exists, with nothing on it: just launched, or as its row tells it."""
     environment = state.environments[held.environment]
     provider = state.providers[environment.provider]
@@ -192,11 +241,13 @@ def hold(state: State, held: HeldInstance) -> None:
         _opens(environment, instance)
     _watch(state, environment, instance)
     state.unsettled = True
+    return instance
 
 
 def _opens(environment: Environment, instance: Instance) -> None:
     environment.booting.pop(instance.number, None)
-    environment.shelf_of(instance).add(instance)
+    if instance.leaving is None:
+        environment.shelf_of(instance).add(instance)
     environment.idle[instance.number] = instance
 
 
@@ -204,7 +255,7 @@ def _opens(environment: Environment, instance: Instance) -> None:
 
 
 def wake(state: State) -> list[int]:
-    """Open the instances that are ready; the numbers of those that may have been idle for long enough."""
+    """Open the instances that are ready; the numbers of those whose time may have come to go."""
     waited = []
     while state.timers and state.timers[0][0] <= state.now_ms:
         _, number = heappop(state.timers)
@@ -230,7 +281,7 @@ def expire(state: State, waited: list[int]) -> None:
         if number in environment.booting or _lingers_until(state, environment, instance) > state.now_ms:
             continue
         if environment.held_cpu_milli - instance.room.cpu_milli >= environment.floor_cpu_milli:
-            _end(state, instance, IDLE)
+            end(state, instance, IDLE)
         else:
             environment.kept.add(number)
 
@@ -250,12 +301,20 @@ def due_ms(state: State) -> int | None:
     while state.timers:
         at_ms, number = state.timers[0]
         instance = state.instances.get(number)
-        if instance is not None and not instance.jobs:
-            environment = state.environments[instance.environment]
-            if number in environment.booting or at_ms == _lingers_until(state, environment, instance):
-                return at_ms
+        if instance is not None and at_ms == _waits_until(state, instance):
+            return at_ms
         heappop(state.timers)
     return None
+
+
+def _waits_until(state: State, instance: Instance) -> int | None:
+    """When something happens to the instance by itself next."""
+    environment = state.environments[instance.environment]
+    if instance.leaving is not None:
+        return instance.leaving.reclaim_ms if instance.leaving.reclaimed_ms is None else None
+    if instance.number in environment.booting:
+        return instance.ready_ms
+    return None if instance.jobs else _lingers_until(state, environment, instance)
 
 
 def watch_all(state: State) -> None:
@@ -288,7 +347,7 @@ def vacate(state: State, environment: Environment) -> None:
     """The environment goes: so does every instance on which nothing runs."""
     for instance in sorted(environment.instances.values(), key=_idle_order):
         if not instance.jobs:
-            _end(state, instance, LEAVING)
+            end(state, instance, LEAVING)
 
 
 def may_go(state: State, provider: str) -> list[Instance]:
@@ -308,14 +367,14 @@ def _idle_order(instance: Instance) -> tuple[int, int]:
     return instance.idle_since_ms, instance.number
 
 
-def _end(state: State, instance: Instance, reason: str) -> None:
+def end(state: State, instance: Instance, reason: str) -> None:
     environment = state.environments[instance.environment]
     provider = state.providers[environment.provider]
     provider.used = provider.used.minus(instance.room)
     environment.holds = environment.holds.minus(instance.room)
     environment.shelf_of(instance).discard(instance)
     environment.held_cpu_milli -= instance.room.cpu_milli
-    for index in (environment.instances, environment.idle, environment.booting, state.instances):
+    for index in (environment.instances, environment.idle, environment.booting, state.instances, state.going):
         index.pop(instance.number, None)
     environment.by_id.pop(instance.id)
     environment.kept.discard(instance.number)

@@ -72,6 +72,7 @@ def _check_ledger(state: State) -> None:
     used = dict.fromkeys(state.providers, NOTHING)
     held = {number: 0 for number in state.environments}
     on: dict[int, tuple[Needs, set]] = {number: (NOTHING, set()) for number in state.instances}
+    going: set = {each.number for each in state.instances.values() if each.leaving is not None}
     for instance in state.instances.values():
         environment = state.environments[instance.environment]
         used[environment.provider] = used[environment.provider].plus(instance.room)
@@ -80,12 +81,15 @@ def _check_ledger(state: State) -> None:
         for index, opened in job.opens():
             environment, needs = state.environments[opened.environment], state.needs_of(job)
             instance = environment.by_id.get(opened.instance)
+            if opened.reclaim_ms is not None:
+                going.add((job.seq, index))
             if instance is not None:
                 taken, jobs = on[instance.number]
                 on[instance.number] = taken.plus(needs), jobs | {(job.seq, index)}
             else:
                 used[environment.provider] = used[environment.provider].plus(needs)
                 held[environment.number] += needs.cpu_milli if environment.capacity else 0
+    _require(going == set(state.going), f"{going} are to go, but {set(state.going)} are known as such")
     for name, provider in state.providers.items():
         _require(provider.used == used[name], f"{name}: ledger says {provider.used}, but {used[name]} is taken")
         holds = [each.holds for each in state.environments.values() if each.provider == name]
@@ -123,7 +127,9 @@ def _check_instances(state: State, environment: Environment) -> None:
         _require(min(instance.free) >= 0, f"{name}: {instance.free} is free")
         booting = instance.number in environment.booting
         _require(not (booting and instance.jobs), f"{name}: jobs on an instance that is not ready")
-        _require((instance in environment.shelf_of(instance)) != booting, f"{name}: on the shelf exactly when ready")
+        placed = not booting and instance.leaving is None
+        _require((instance in environment.shelf_of(instance)) == placed, f"{name}: on the shelf exactly when ready")
+        _require(instance.leaving is None or instance.jobs, f"{name}: nothing runs on it, yet it is not gone")
         _require((instance.number in environment.idle) == (not instance.jobs and not booting), f"{name}: idle or not")
         if not instance.jobs:
             watched = any(number == instance.number for _, number in state.timers)

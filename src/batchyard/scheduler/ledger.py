@@ -49,7 +49,8 @@ def _change(environment: Environment, instance: Instance, free: Needs) -> None:
     shelf = environment.shelf_of(instance)
     shelf.discard(instance)
     instance.free = free
-    shelf.add(instance)
+    if instance.leaving is None:
+        shelf.add(instance)
     if instance.jobs:
         environment.idle.pop(instance.number, None)
         environment.kept.discard(instance.number)

@@ -19,7 +19,7 @@ from batchyard.model.facts import (
 )
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import CANCEL, TERMINATE
-from batchyard.scheduler import consumables, dependencies, fairshare, ledger, ordering, retries
+from batchyard.scheduler import consumables, dependencies, fairshare, ledger, ordering, reclaim, retries
 from batchyard.scheduler.placement import Place
 from batchyard.scheduler.state import Array, Job, Open, State
 
@@ -170,6 +170,8 @@ def close(state: State, job: Job, index: int, ending: Ending) -> None:
     terminated = stop is not None and stop[0] == TERMINATE
     before = job.state_of(index)
     ending = _dated(ending, opened, state.now_ms)
+    if not terminated:
+        ending = reclaim.as_told(state, opened, ending)
     if stop is not None and terminated:
         ending = ending._replace(status_reason=stop[1])
         to = states.FAILED
@@ -180,6 +182,7 @@ def close(state: State, job: Job, index: int, ending: Ending) -> None:
     _set(job, index, to)
     _drop_open(job, index)
     ledger.give_back(state, job, index, opened)
+    state.going.pop((job.seq, index), None)
     fairshare.taken(state, job, -state.needs_of(job).cpu_milli)
     consumables.give_back(state, job, began=ending.started_ms is not None)
     state.facts.append(AttemptClosed(job.seq, index, opened.number, before, to, ending, state.now_ms, terminated))
@@ -194,8 +197,7 @@ def lost(state: State, job: Job, index: int) -> None:
     """The host of the open attempt is gone; the text is what clients' retry rules match."""
     opened = job.open_of(index)
     assert opened is not None
-    host = f"EC2 (instance {opened.instance})" if opened.instance else "of the Fargate task"
-    close(state, job, index, Ending(None, f"Host {host} terminated."))
+    close(state, job, index, Ending(None, reclaim.lost_reason(opened)))
 
 
 def _dated(ending: Ending, opened: Open, now_ms: int) -> Ending:

@@ -103,7 +103,7 @@ def find(state: State, queue: Queue, job: Job, head: Head, pledges: capacity.Ple
             continue
         ends_ms = state.now_ms + timeout_s * 1000 if timeout_s else None
         if environment.capacity is None or environment.capacity.fargate:
-            if _slice(environment, provider, needs, head, ends_ms):
+            if _slice(environment, provider, needs, head, ends_ms, pledges):
                 return Place(environment, environment.instance if environment.capacity is None else "")
             continue
         instance = capacity.ready(state, environment, needs)
@@ -112,7 +112,7 @@ def find(state: State, queue: Queue, job: Job, head: Head, pledges: capacity.Ple
                 return Place(environment, instance.id)
         elif pledges.pledge(state, environment, needs):
             return None
-        elif _launched(state, environment, provider, needs, head, timeout_s):
+        elif _launched(state, environment, provider, needs, head, timeout_s, pledges):
             instance = capacity.ready(state, environment, needs)
             if instance is None:
                 pledges.pledge(state, environment, needs)
@@ -120,24 +120,37 @@ def find(state: State, queue: Queue, job: Job, head: Head, pledges: capacity.Ple
     return None
 
 
-def _slice(environment: Environment, provider: Provider, needs: Needs, head: Head, ends_ms: int | None) -> bool:
-    if not needs.fits(provider.room.minus(provider.used)) or not capacity.slice_fits(environment, needs):
+def _slice(
+    environment: Environment,
+    provider: Provider,
+    needs: Needs,
+    head: Head,
+    ends_ms: int | None,
+    pledges: capacity.Pledges,
+) -> bool:
+    if not needs.fits(capacity.free(provider, pledges)) or not capacity.slice_fits(environment, needs):
         return False
     return _in_time(head, ends_ms) or head.leaves_room(environment, provider, needs)
 
 
 def _launched(
-    state: State, environment: Environment, provider: Provider, needs: Needs, head: Head, timeout_s: int
+    state: State,
+    environment: Environment,
+    provider: Provider,
+    needs: Needs,
+    head: Head,
+    timeout_s: int,
+    pledges: capacity.Pledges,
 ) -> bool:
     """Whether an instance could be launched for these needs beside the head."""
-    free = provider.room.minus(provider.used)
+    free = capacity.free(provider, pledges)
     chosen = capacity.type_to_launch(environment, provider, needs, environment.held_cpu_milli, free)
     if chosen is None:
         return False
     ends_ms = state.now_ms + state.timing.boot_ms + timeout_s * 1000 if timeout_s else None
     if not _in_time(head, ends_ms) and not head.leaves_room(environment, provider, chosen.room):
         return False
-    return capacity.grow(state, environment, needs)
+    return capacity.grow(state, environment, needs, pledges)
 
 
 def _in_time(head: Head, ends_ms: int | None) -> bool:

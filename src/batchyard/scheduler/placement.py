@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from batchyard.model.needs import Needs
-from batchyard.scheduler import capacity
+from batchyard.scheduler import capacity, preemption
 from batchyard.scheduler.state import Environment, Queue, State
 
 
@@ -21,24 +21,49 @@ class Place(NamedTuple):
 
 
 def find(state: State, queue: Queue, needs: Needs, pledges: capacity.Pledges) -> Place | None:
-    """Where to place `needs` now, or None: it waits, perhaps for an instance that boots and is pledged to it."""
+    """Where to place `needs` now, or None: it waits, perhaps for an instance that boots and is pledged to it, or for
+    Spot capacity to be reclaimed."""
+    place, waits = _first(state, queue, needs, pledges)
+    if place is None and not waits and preemption.ask(state, queue, needs, pledges):
+        place, _ = _first(state, queue, needs, pledges)
+    return place
+
+
+def _first(state: State, queue: Queue, needs: Needs, pledges: capacity.Pledges) -> tuple[Place | None, bool]:
+    """The place, and whether the job waits for an environment rather than that none can take it."""
     for number in queue.environments:
         environment = state.environments.get(number)
         if environment is None or not environment.enabled:
             continue
         if environment.capacity is None or environment.capacity.fargate:
-            if capacity.slice_fits(environment, needs) and capacity.make_room(state, environment, needs):
-                return Place(environment, environment.instance if environment.capacity is None else "")
+            if _comes_later(state, queue, environment, pledges):
+                return None, True
+            if capacity.slice_fits(environment, needs) and capacity.make_room(state, environment, needs, pledges):
+                return Place(environment, environment.instance if environment.capacity is None else ""), False
             continue
         instance = capacity.ready(state, environment, needs)
+        if instance is None and _comes_later(state, queue, environment, pledges):
+            return None, True
         if instance is None and not pledges.pledge(state, environment, needs):
-            if not capacity.grow(state, environment, needs):
+            if not capacity.grow(state, environment, needs, pledges):
                 continue
             instance = capacity.ready(state, environment, needs)
             if instance is None:
                 pledges.pledge(state, environment, needs)
-        return None if instance is None else Place(environment, instance.id)
-    return None
+        return (None, True) if instance is None else (Place(environment, instance.id), False)
+    return None, False
+
+
+def _comes_later(state: State, queue: Queue, environment: Environment, pledges: capacity.Pledges) -> bool:
+    """Whether the environment is Spot and the queue can go nowhere else: then it takes what on-demand work leaves,
+    which would have it back at once."""
+    if pledges.spot_grows or not environment.spot:
+        return False
+    places = (state.environments.get(number) for number in queue.environments)
+    if any(each is not None and each.enabled and not each.spot for each in places):
+        return False
+    pledges.deferred.append(queue)
+    return True
 
 
 def foresee(state: State, queue: Queue, needs: Needs, pledges: capacity.Pledges) -> bool:
@@ -51,7 +76,7 @@ def foresee(state: State, queue: Queue, needs: Needs, pledges: capacity.Pledges)
             continue
         if capacity.ready(state, environment, needs) is not None or pledges.pledge(state, environment, needs):
             return True
-        if capacity.grow(state, environment, needs):
+        if capacity.grow(state, environment, needs, pledges):
             pledges.pledge(state, environment, needs)
             return True
     return False

@@ -1,14 +1,13 @@
 """The one door: ``turn(now_ms, events) -> Decision``. Each event is stepped, then one settle decides who starts.
 
-A turn is bounded: at most about FACTS_PER_TURN facts besides those that the events themselves cause. What is left
-is remembered (``Decision.more``) and the next turn, even one without events, goes on with it.
+A turn is bounded: at most about FACTS_PER_TURN facts (``serving.py``) besides those that the events themselves cause.
+What is left is remembered (``Decision.more``) and the next turn, even one without events, goes on with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from heapq import heappop, heappush
-from itertools import islice
+from collections.abc import Iterable
+from heapq import heappop
 from typing import NamedTuple
 
 from batchyard.model import states
@@ -26,6 +25,8 @@ from batchyard.model.events import (
     Event,
     ExecutorSurveyed,
     HeldJob,
+    InterruptionRequested,
+    InterruptionsDrawn,
     JobSubmitted,
     ProviderSized,
     QueueChanged,
@@ -47,15 +48,12 @@ from batchyard.scheduler import (
     ledger,
     lifecycle,
     ordering,
-    passing,
-    placement,
+    reclaim,
+    serving,
 )
-from batchyard.scheduler.lines import Line
+from batchyard.scheduler.serving import FACTS_PER_TURN
 from batchyard.scheduler.state import Array, Environment, Job, Open, Provider, Queue, State
 from batchyard.scheduler.verdicts import Look
-
-FACTS_PER_TURN = 2000
-FORESEEN = 1000  # jobs looked at behind a head that waits for an instance
 
 
 class Decision(NamedTuple):
@@ -83,6 +81,8 @@ class Scheduler:
             ConsumableChanged: _consumable_changed,
             JobSubmitted: _job_submitted,
             StopRequested: _stop_requested,
+            InterruptionRequested: _interruption_requested,
+            InterruptionsDrawn: _interruptions_drawn,
             AttemptStarted: _attempt_started,
             AttemptEnded: _attempt_ended,
             AttemptLost: _attempt_lost,
@@ -127,6 +127,10 @@ class Scheduler:
         job = self.state.jobs.get(seq)
         return None if job is None else (job.queue, None if job.share is None else job.share.id)
 
+    def interruptible(self) -> int:
+        """How many pieces of Spot capacity there are that chance may interrupt."""
+        return len(reclaim.interruptible(self.state))
+
     def provider_of(self, environment: int) -> str:
         """The provider that the environment draws on; until the next turn also of one that was deleted."""
         return (self.state.environments.get(environment) or self.state.left[environment]).provider
@@ -162,7 +166,7 @@ class Scheduler:
             elif isinstance(event, ConsumableChanged):
                 consumables.change(state, event)
         for instance in instances:
-            capacity.hold(state, instance)
+            reclaim.note_going(state, capacity.hold(state, instance))
         state.launched = launched
         for each in shares:
             fairshare.hold(state, each)
@@ -182,6 +186,7 @@ def _settle(state: State) -> bool:
     """Follow what is decided, place from the heads of lines, let go of what is idle, go on deleting; True if more is
     to do."""
     waited = capacity.wake(state)
+    reclaim.proceed(state, waited)
     while state.work and len(state.facts) < FACTS_PER_TURN:
         seq, index = heappop(state.work)
         job = state.jobs.get(seq)
@@ -194,101 +199,10 @@ def _settle(state: State) -> bool:
             lifecycle.follow_children(state, job, index)
     blocked_due_ms = blocked.due_ms(state)
     if state.unsettled or (blocked_due_ms is not None and blocked_due_ms <= state.now_ms):
-        _place(state)
+        serving.serve(state)
     capacity.expire(state, waited)
     more = deletion.proceed(state) if state.leaving_queues or state.leaving_environments else False
     return more or bool(state.work) or state.unsettled
-
-
-def _place(state: State) -> None:
-    """Each queue, highest priority first, starts jobs from its head until the head does not fit. Then lines are
-    strict, unless passing is allowed."""
-    capacity.keep_floors(state)
-    ordering.offer(state)
-    pledges, again = capacity.Pledges(), False
-    stuck: dict[int, tuple[Job, int]] = {}
-    state.unsettled = True
-    for queue in state.order:
-        turns = _lines(state, queue)
-        for line in turns:
-            if len(state.facts) >= FACTS_PER_TURN:
-                return
-            head = ordering.head(state, line)
-            if head is None:
-                continue
-            job, index = head
-            pledged = pledges.made
-            place = _place_for(state, queue, job, pledges)
-            if place is None:
-                stuck[queue.number] = head
-                if pledges.made:
-                    _foresee(state, queue, line, pledges)
-                if state.timing.passing:
-                    done = len(state.facts)
-                    _pass(state, queue, passing.Head(state, queue, job, pledges.made > pledged), turns, pledges)
-                    again = again or len(state.facts) > done  # others stand behind the head now
-                break
-            ordering.leave(state, job)
-            lifecycle.open_attempt(state, job, index, place)
-            ordering.offer(state)
-    state.unsettled = again
-    blocked.review(state, stuck)
-    blocked.act(state)
-
-
-def _lines(state: State, queue: Queue) -> Iterator[Line]:
-    """The lines whose heads may go, one after the other: the queue's own, or that of the share whose turn it is."""
-    if queue.policy is None:
-        while queue.line:
-            yield queue.line
-    else:
-        for share in fairshare.lines(state, queue):
-            yield share.line
-
-
-def _place_for(state: State, queue: Queue, job: Job, pledges: capacity.Pledges) -> placement.Place | None:
-    needs = state.needs_of(job)
-    if queue.policy is not None and not fairshare.admits(state, queue, needs.cpu_milli):
-        return None
-    return placement.find(state, queue, needs, pledges)
-
-
-def _pass(state: State, queue: Queue, head: passing.Head, turns: Iterator[Line], pledges: capacity.Pledges) -> None:
-    """Start who may start before the head: of its own line, then of the shares whose turn is next."""
-    if queue.policy is not None and not fairshare.admits(state, queue, state.needs_of(head.job).cpu_milli):
-        return  # what is reserved is to stay free
-    while _pass_one(state, queue, head.job.line, head, pledges) and queue.policy is None:
-        pass
-    for line in turns if queue.policy is not None else ():  # a share that got something is offered again
-        _pass_one(state, queue, line, head, pledges)
-
-
-def _pass_one(state: State, queue: Queue, line: Line, head: passing.Head, pledges: capacity.Pledges) -> bool:
-    lanes = head.lanes_of(line)
-    while lanes and len(state.facts) < FACTS_PER_TURN:
-        _, lane = heappop(lanes)
-        found = None if lane in head.hopeless else ordering.head_of(state, line, lane)
-        if found is None:
-            continue
-        job, index = found
-        admitted = queue.policy is None or fairshare.admits(state, queue, state.needs_of(job).cpu_milli)
-        place = passing.find(state, queue, job, head, pledges) if admitted else None
-        if place is not None:
-            ordering.leave(state, job)
-            lifecycle.open_attempt(state, job, index, place)
-            ordering.offer(state)
-            if lane in line.lanes:
-                heappush(lanes, (line.lanes[lane][0], lane))
-            return True
-        head.hopeless.add(lane)  # room only shrinks from here on
-    return False
-
-
-def _foresee(state: State, queue: Queue, line: Line, pledges: capacity.Pledges) -> None:
-    """While the head waits for an instance that boots, have those launched that the next in line will need."""
-    for job, _ in islice(ordering.supplied(state, line), 1, FORESEEN):
-        if not placement.foresee(state, queue, state.needs_of(job), pledges):
-            return
 
 
 # -- steps: one for each kind of event -------------------------------------------------------------------------------
@@ -327,7 +241,8 @@ def _environment_changed(state: State, event: EnvironmentChanged) -> None:
             _provider_sized(state, ProviderSized(event.provider, event.room))
         _set_environment(state, event)
         if event.enabled and event.capacity is not None and event.capacity.desired_cpu_milli:
-            capacity.fill(state, state.environments[event.environment], event.capacity.desired_cpu_milli)
+            desired = event.capacity.desired_cpu_milli
+            capacity.fill(state, state.environments[event.environment], desired, capacity.Pledges())
 
 
 def _set_environment(state: State, event: EnvironmentChanged) -> None:
@@ -382,6 +297,15 @@ def _stop_requested(state: State, event: StopRequested) -> None:
         lifecycle.stop(state, event)
 
 
+def _interruption_requested(state: State, event: InterruptionRequested) -> None:
+    if _is_new(state, event.seq):
+        reclaim.interrupt(state, event)
+
+
+def _interruptions_drawn(state: State, event: InterruptionsDrawn) -> None:
+    reclaim.by_chance(state, event.picks)
+
+
 def _live(state: State, seq: int, index: int, number: int) -> Job | None:
     """The job if this very attempt is open; news of any other attempt is stale."""
     job = state.jobs.get(seq)
@@ -418,7 +342,8 @@ def _executor_surveyed(state: State, event: ExecutorSurveyed) -> None:
             if (job.seq, index, opened.number) in event.living:
                 if stop is not None and stop[0] == TERMINATE:
                     state.actions.append(StopAttempt(*order))
-            elif opened.started_ms is not None:
+                reclaim.order_again(state, (job.seq, index), opened)
+            elif opened.started_ms is not None or reclaim.is_over(state, opened):
                 lifecycle.lost(state, job, index)
             elif stop is not None and stop[0] == TERMINATE:
                 lifecycle.close(state, job, index, Ending(None, stop[1]))
@@ -439,11 +364,13 @@ def _restore_job(state: State, held: HeldJob) -> None:
         job.number = held.attempts.get(WHOLE, 0)
     for attempt in held.open_attempts:
         opened = Open(attempt.number, attempt.environment, attempt.instance, attempt.opened_ms, attempt.started_ms)
+        opened.reclaim_ms = attempt.reclaim_ms
         if isinstance(job, Array):
             job.open_children[attempt.index] = opened
         else:
             job.open = opened
         ledger.take(state, job, attempt.index, opened)
+        reclaim.note_going_slice(state, (job.seq, attempt.index), opened)
         fairshare.restore(state.queues[job.queue], job.share, held.submitted.needs.cpu_milli)
         consumables.restore(state, job)
     _restore_line(state, job)

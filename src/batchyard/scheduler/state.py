@@ -27,7 +27,7 @@ from batchyard.scheduler.shelf import Shelf
 class Open:
     """An attempt that has not ended; `started_ms` is None while STARTING."""
 
-    __slots__ = ("number", "environment", "instance", "opened_ms", "started_ms")
+    __slots__ = ("number", "environment", "instance", "opened_ms", "started_ms", "reclaim_ms")
 
     def __init__(self, number: int, environment: int, instance: str, opened_ms: int, started_ms: int | None = None):
         self.number = number
@@ -35,6 +35,7 @@ class Open:
         self.instance = instance
         self.opened_ms = opened_ms
         self.started_ms = started_ms
+        self.reclaim_ms: int | None = None  # when it is killed, if Fargate Spot interrupted it
 
 
 class Askers:
@@ -205,6 +206,7 @@ class Instance:
 
     __slots__ = (
         "number", "id", "environment", "type", "room", "usable", "free", "jobs", "ready_ms", "idle_since_ms",
+        "leaving",
     )  # fmt: skip
 
     def __init__(self, held: HeldInstance):
@@ -218,6 +220,7 @@ class Instance:
         self.jobs: dict[tuple[int, int], Job] = {}  # whose attempts are on it, by job and index
         self.ready_ms = held.ready_ms
         self.idle_since_ms = held.idle_since_ms  # counts only while there are no jobs
+        self.leaving = held.leaving
 
 
 class Environment:
@@ -257,6 +260,11 @@ class Environment:
     def floor_cpu_milli(self) -> int:
         """What it holds of instances even if nobody needs them."""
         return 0 if self.capacity is None or self.deleting else self.capacity.min_cpu_milli
+
+    @property
+    def spot(self) -> bool:
+        """Whether what it holds may be interrupted."""
+        return self.capacity is not None and self.capacity.spot
 
     def shelf_of(self, instance: Instance) -> Shelf:
         return self.with_gpus if instance.room.gpus else self.plain
@@ -316,7 +324,7 @@ class State:
 
     __slots__ = (
         "jobs", "ended", "queues", "environments", "left", "providers", "timing", "instances", "launched", "timers",
-        "touched", "charged", "classes", "policies", "work", "order", "leaving_queues", "leaving_environments",
+        "going", "touched", "charged", "classes", "policies", "work", "order", "leaving_queues", "leaving_environments",
         "consumables", "stirred", "freed", "used", "entered", "stuck", "unsettled", "applied_seq", "now_ms", "facts",
         "actions",
     )  # fmt: skip
@@ -332,6 +340,7 @@ class State:
         self.instances: dict[int, Instance] = {}
         self.launched = 0  # the number of the latest instance
         self.timers: list[tuple[int, int]] = []  # heap of (when, instance) to look at; an index over instances
+        self.going: dict[int | tuple[int, int], tuple[str, Needs, int]] = {}  # see reclaim.py; an index
         self.charged: set[tuple[int, str]] = set()  # (queue, share) whose use is to be recorded after this turn
         self.touched: set[int] = set()  # instances that lost their last job in this turn
         self.consumables: dict[int, Consumable] = {}

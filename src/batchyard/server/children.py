@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import re
 import select
 import signal
@@ -52,6 +53,7 @@ def local_room(settings: Settings) -> Needs:
 def run_engine(settings: Settings) -> None:
     """The engine process: until the lifeline (standard input) is cut."""
     from batchyard.engine.bell import BellSocket
+    from batchyard.engine.chance import Chance
     from batchyard.engine.clock import SteadyClock
     from batchyard.engine.engine import Engine
     from batchyard.executors.pretend import PretendExecutor
@@ -79,8 +81,10 @@ def run_engine(settings: Settings) -> None:
         blocked_ms=settings.blocked_after_s * 1000,
         full_ms=settings.blocked_without_room_after_s * 1000,
         passing=settings.passing,
+        warning_ms=settings.spot_warning_s * 1000,
     )
-    engine = Engine(snapshot, commits, executors, rooms, clock, BellSocket(data), timing)
+    chance = Chance(settings.spot_interruptions_per_day, random.SystemRandom())
+    engine = Engine(snapshot, commits, executors, rooms, clock, BellSocket(data), timing, chance)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; serve decides
     try:

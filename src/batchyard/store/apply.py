@@ -29,6 +29,7 @@ LANES = (
     "state",
     "forgotten",
     "launched",
+    "warned",
     "idled",
     "added",
     "spawned",
@@ -118,6 +119,14 @@ def instance_launched(batch: Batch, fact: facts.InstanceLaunched) -> None:
 
 def instance_idled(batch: Batch, fact: facts.InstanceIdled) -> None:
     batch.add("idled", _INSTANCES.idle, (fact.at_ms, fact.number))
+
+
+def instance_warned(batch: Batch, fact: facts.InstanceWarned) -> None:
+    batch.add("warned", _INSTANCES.warn, (*fact.leaving, fact.number))
+
+
+def instance_reclaimed(batch: Batch, fact: facts.InstanceReclaimed) -> None:
+    batch.add("warned", _INSTANCES.reclaim, (fact.at_ms, fact.number))
 
 
 def instance_ended(batch: Batch, fact: facts.InstanceEnded) -> None:
@@ -211,6 +220,11 @@ def attempt_began(batch: Batch, fact: facts.AttemptBegan) -> None:
     batch.tell(at_ms, "began", job, index, index + 1, RUNNING, number, None, STARTING)
 
 
+def attempt_warned(batch: Batch, fact: facts.AttemptWarned) -> None:
+    job, index, number, warned_ms, reclaim_ms = fact
+    batch.add("began", _SQL.warn_attempt, (warned_ms, reclaim_ms, job, index, number))
+
+
 def attempt_closed(batch: Batch, fact: facts.AttemptClosed) -> None:
     job, index, number, before, to, ending, at_ms, terminated = fact
     row = (
@@ -275,6 +289,8 @@ _APPLY = {
     facts.InstanceLaunched: instance_launched,
     facts.InstanceIdled: instance_idled,
     facts.InstanceEnded: instance_ended,
+    facts.InstanceWarned: instance_warned,
+    facts.InstanceReclaimed: instance_reclaimed,
     facts.ShareUsed: share_used,
     facts.ShareForgotten: share_forgotten,
     facts.HeadStuck: head_stuck,
@@ -287,6 +303,7 @@ _APPLY = {
     facts.ChildrenMoved: children_moved,
     facts.AttemptOpened: attempt_opened,
     facts.AttemptBegan: attempt_began,
+    facts.AttemptWarned: attempt_warned,
     facts.AttemptClosed: attempt_closed,
     facts.StopNoted: stop_noted,
     facts.QueueDeleted: queue_deleted,

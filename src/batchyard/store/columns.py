@@ -9,7 +9,7 @@ import msgspec
 
 from batchyard.model import ids
 from batchyard.model.blocked import TimeLimit, code_of
-from batchyard.model.environments import Capacity, HeldInstance
+from batchyard.model.environments import Capacity, HeldInstance, Leaving
 from batchyard.model.events import EnvironmentChanged, QueueChanged
 from batchyard.model.jobs import RetryPolicy
 from batchyard.model.needs import Needs
@@ -126,8 +126,9 @@ def unpack_upstreams(text: str | None) -> tuple[StoredUpstream, ...]:
 
 def unpack_instance(row: tuple) -> HeldInstance:
     """A row of ``instances`` that exists."""
-    number, name, environment, kind, cpu_milli, memory_mib, gpus, *rest = row
-    return HeldInstance(number, name, environment, kind, Needs(cpu_milli, memory_mib, gpus), *rest)
+    number, name, environment, kind, cpu_milli, memory_mib, gpus, *times, warned, reclaim, cause, reclaimed = row
+    leaving = None if warned is None else Leaving(warned, reclaim, cause, reclaimed)
+    return HeldInstance(number, name, environment, kind, Needs(cpu_milli, memory_mib, gpus), *times, leaving)
 
 
 def unpack_change(seq: int, subject: int, kind: str, value: str) -> EnvironmentChanged | QueueChanged:

@@ -20,6 +20,7 @@ from batchyard.model.environments import Timing
 from batchyard.model.events import (
     Event,
     HeldJob,
+    InterruptionRequested,
     JobSubmitted,
     StopRequested,
     Upstream,
@@ -42,6 +43,7 @@ _ENVIRONMENTS = queries("environments")
 _CHANGES = queries("changes")
 _SUBMISSIONS = queries("submissions")
 _WISHES = queries("wishes")
+_INTERRUPTIONS = queries("interruptions")
 _STATES = queries("states")
 _FACTS = queries("facts")
 _INSTANCES = queries("instances")
@@ -190,6 +192,7 @@ class SqliteCommits:
             events: list[Event] = [
                 *(columns.unpack_change(*row) for row in asked.execute(_CHANGES.after, (after, limit))),
                 *(StopRequested(*row) for row in asked.execute(_WISHES.after, (after, limit))),
+                *(InterruptionRequested(*row) for row in asked.execute(_INTERRUPTIONS.after, (after, limit))),
                 *map(_job_submitted, asked.execute(_SUBMISSIONS.after, (after, limit))),
             ]
         finally:

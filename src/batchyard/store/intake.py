@@ -18,6 +18,7 @@ from batchyard.model.jobs import (
     AskedUpstream,
     Deletion,
     EnvironmentChange,
+    Interruption,
     NewDefinition,
     NewEnvironment,
     NewJob,
@@ -40,6 +41,7 @@ _DEFINITIONS = queries("definitions")
 _SUBMISSIONS = queries("submissions")
 _WISHES = queries("wishes")
 _STATES = queries("states")
+_INTERRUPTIONS = queries("interruptions")
 _TAGS = queries("tags")
 
 TEXTS_KNOWN = 10_000  # hashes of bodies known to be stored: about 1 MB of memory
@@ -110,6 +112,9 @@ class SqliteIntake:
 
     async def wish(self, wish: Wish) -> bool:
         return await self._store(partial(self._wish, wish))
+
+    async def interrupt(self, interruption: Interruption) -> None:
+        await self._store(partial(self._interrupt, interruption))
 
     async def change_tags(self, number: int, change: Callable[[dict[str, str]], dict[str, str]]) -> bool:
         return await self._store(partial(_change_tags, number, change))
@@ -223,6 +228,10 @@ class SqliteIntake:
             _WISHES.insert, (self._next_seq(wish.at_ms), found[0], wish.index, wish.kind, wish.reason, wish.at_ms)
         )
         return True
+
+    def _interrupt(self, given: Interruption, db: sqlite3.Connection) -> None:
+        row = (given.environment, given.instance, given.job, given.index, given.at_ms)
+        db.execute(_INTERRUPTIONS.insert, (self._next_seq(given.at_ms), *row))
 
     def _remember(self, text: bytes) -> None:
         self._texts[text] = None

@@ -113,6 +113,11 @@ class SqliteReader:
             rows = self._files.state.execute(_INSTANCES.of_environment, (environment,)).fetchall()
         return [columns.unpack_instance(row) for row in rows]
 
+    def instance(self, name: str) -> HeldInstance | None:
+        with self._turn:
+            row = self._files.state.execute(_INSTANCES.by_name, (name,)).fetchone()
+        return None if row is None else columns.unpack_instance(row)
+
     def queue(self, region: str, name: str) -> QueueRow | None:
         row = self._by_name(_QUEUES.by_name, _QUEUES.leaving_by_name, region, name)
         return None if row is None else _queue(row)

@@ -212,12 +212,18 @@ class Job:
             self._measure()
             self._memory_at = now_s + (0.0 if self._room.own_proc else 1.0)
 
-    def stop(self) -> None:
-        """SIGTERM to the main process and its group; SIGKILL to all after the grace time."""
-        if self._kill_at is not None or not self.pid:
+    def stop(self, grace_s: float | None = None) -> None:
+        """SIGTERM to the main process and its group; SIGKILL to all after the grace time, which is the order's unless
+        another is given. Without any, SIGKILL at once. Told again, it kills when the first of them is over."""
+        if not self.pid:
             return
-        self._kill_at = boot_s() + self._order["grace_s"]
-        for send in (os.kill, os.killpg):
+        told, now_s = self._kill_at is not None, boot_s()
+        kill_at = now_s + (self._order["grace_s"] if grace_s is None else grace_s)
+        self._kill_at = min(kill_at, self._kill_at or kill_at)
+        if self._kill_at <= now_s:
+            self.kill()
+            return
+        for send in () if told else (os.kill, os.killpg):
             try:
                 send(self.pid, signal.SIGTERM)
             except (ProcessLookupError, PermissionError):

@@ -179,7 +179,7 @@ class Slot:
             if order["op"] == "start":
                 self._start(order)
             elif order["op"] == "stop" and self._job is not None and self._job.attempt == order["attempt"]:
-                self._job.stop()
+                self._job.stop(order.get("grace_s"))
             elif order["op"] == "quit":
                 self._quit()
         if not self._runner.open:

@@ -3,8 +3,8 @@
 ========== =========================================================================================================
 direction  lines (`op` and what comes with it)
 ========== =========================================================================================================
-to runner  ``inventory`` · ``start`` (an order, see ``contract.order``) · ``stop`` attempt · ``release`` attempt ·
-           ``quit``
+to runner  ``inventory`` · ``start`` (an order, see ``contract.order``) · ``stop`` attempt, grace_s ·
+           ``release`` attempt · ``quit``
 from it    ``hello`` version, isolation, weaker · ``started`` attempt, at_ms · ``ended`` (the exit record) ·
            ``lost`` attempt · ``survey`` living
 to slot    ``start`` · ``stop`` · ``quit``, as they came
@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import socket
 
-VERSION = 1
+VERSION = 2  # 2: `stop` with grace_s
 SOCKET = "runner.sock"
 RECEIVE_BYTES = 1 << 18
 

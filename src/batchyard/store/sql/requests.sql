@@ -123,6 +123,17 @@ CREATE TABLE wishes (
 ) STRICT;
 CREATE INDEX wishes_by_job ON wishes (job);
 
+-- Wishes of the operator to have Spot capacity interrupted: an instance, an attempt on Fargate Spot, or all that an
+-- environment holds then.
+CREATE TABLE interruptions (
+  seq INTEGER PRIMARY KEY,
+  environment INTEGER NOT NULL,
+  instance TEXT NOT NULL,      -- '': none is named
+  job INTEGER NOT NULL,        -- 0: likewise
+  idx INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL
+) STRICT;
+
 -- Tags of environments, queues, definitions and jobs, by the number of their creation, where they were changed since:
 -- they take the place of those in the body. Rows go with what they are of.
 CREATE TABLE tags (

@@ -92,7 +92,11 @@ CREATE TABLE instances (
   ready_ms INTEGER NOT NULL,
   idle_since_ms INTEGER NOT NULL,        -- counts while no attempt is open there
   ended_ms INTEGER,
-  reason TEXT                            -- why it went
+  reason TEXT,                           -- why it went
+  warned_ms INTEGER,                     -- since when it is to go though attempts are open on it,
+  reclaim_ms INTEGER,                    -- when those that are left are killed,
+  cause TEXT,                            -- why, and
+  reclaimed_ms INTEGER                   -- since when they are told to die
 ) STRICT;
 CREATE INDEX instances_there ON instances (environment) WHERE ended_ms IS NULL;
 
@@ -139,6 +143,8 @@ CREATE TABLE attempts (
   peak_memory_bytes INTEGER,
   cpu_ms INTEGER,
   log INTEGER NOT NULL DEFAULT 0,        -- where it logs; 0: nobody knows
+  warned_ms INTEGER,                     -- when it was interrupted, on Fargate Spot,
+  reclaim_ms INTEGER,                    -- and when it is killed
   PRIMARY KEY (job, idx, number)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX attempts_by_log ON attempts (log, task);

@@ -50,6 +50,10 @@ INSERT INTO attempts (job, idx, number, environment, instance, task, opened_ms, 
 -- Its main process runs.
 UPDATE attempts SET started_ms = ? WHERE job = ? AND idx = ? AND number = ?;
 
+-- name: warn_attempt
+-- It is interrupted, on Fargate Spot.
+UPDATE attempts SET warned_ms = ?, reclaim_ms = ? WHERE job = ? AND idx = ? AND number = ? AND stopped_ms IS NULL;
+
 -- name: close_attempt
 -- It is over; only an open attempt can end.
 UPDATE attempts SET started_ms = coalesce(?, started_ms), stopped_ms = ?, exit_code = ?, reason = ?, status_reason = ?,

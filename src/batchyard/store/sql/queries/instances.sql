@@ -18,19 +18,36 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- The last job on it is over.
 UPDATE instances SET idle_since_ms = ? WHERE number = ? AND ended_ms IS NULL;
 
+-- name: warn
+-- It is to go though attempts are open on it.
+UPDATE instances SET warned_ms = ?, reclaim_ms = ?, cause = ?, reclaimed_ms = ?
+WHERE number = ? AND ended_ms IS NULL AND warned_ms IS NULL;
+
+-- name: reclaim
+-- What was still open on it is told to die.
+UPDATE instances SET reclaimed_ms = ? WHERE number = ? AND ended_ms IS NULL AND reclaimed_ms IS NULL;
+
 -- name: ended
 -- It is gone.
 UPDATE instances SET ended_ms = ?, reason = ? WHERE number = ? AND ended_ms IS NULL;
 
 -- name: there
 -- All that exist, in order of launch.
-SELECT number, id, environment, type, cpu_milli, memory_mib, gpus, usable_mib, launched_ms, ready_ms, idle_since_ms
+SELECT number, id, environment, type, cpu_milli, memory_mib, gpus, usable_mib, launched_ms, ready_ms, idle_since_ms,
+       warned_ms, reclaim_ms, cause, reclaimed_ms
 FROM instances WHERE ended_ms IS NULL ORDER BY number;
 
 -- name: of_environment
 -- Those of one environment.
-SELECT number, id, environment, type, cpu_milli, memory_mib, gpus, usable_mib, launched_ms, ready_ms, idle_since_ms
+SELECT number, id, environment, type, cpu_milli, memory_mib, gpus, usable_mib, launched_ms, ready_ms, idle_since_ms,
+       warned_ms, reclaim_ms, cause, reclaimed_ms
 FROM instances WHERE environment = ? AND ended_ms IS NULL ORDER BY number;
+
+-- name: by_name
+-- One that exists, by its id.
+SELECT number, id, environment, type, cpu_milli, memory_mib, gpus, usable_mib, launched_ms, ready_ms, idle_since_ms,
+       warned_ms, reclaim_ms, cause, reclaimed_ms
+FROM instances WHERE id = ? AND ended_ms IS NULL;
 
 -- name: latest
 -- The highest number that was given out.

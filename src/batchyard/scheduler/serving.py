@@ -1,0 +1,124 @@
+"""Who starts now: queue after queue, highest priority first, the heads of the lines are placed until one has no place.
+
+Spot comes last, and where somebody had to make room all is looked at once more, so that what is decided follows from
+what is there and not from the way it came about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from itertools import islice
+
+from batchyard.scheduler import blocked, capacity, fairshare, lifecycle, ordering, passing, placement
+from batchyard.scheduler.lines import Line
+from batchyard.scheduler.state import Job, Queue, State
+
+FACTS_PER_TURN = 2000
+FORESEEN = 1000  # jobs looked at behind a head that waits for an instance
+
+
+def serve(state: State) -> None:
+    """All queues, and then once more those that wait for Spot capacity, which takes what on-demand work leaves; all of
+    it again after somebody had to make room, until nobody has."""
+    ordering.offer(state)
+    state.unsettled = again = True
+    while again:
+        pledges = capacity.Pledges()
+        stuck: dict[int, tuple[Job, int]] = {}
+        capacity.keep_floors(state, pledges)
+        if not _serve(state, state.order, pledges, stuck):
+            return
+        pledges.spot_grows = True
+        capacity.keep_floors(state, pledges)
+        if not _serve(state, pledges.deferred, pledges, stuck):
+            return
+        again = pledges.reclaimed
+    state.unsettled = pledges.passed
+    blocked.review(state, stuck)
+    blocked.act(state)
+
+
+def _serve(state: State, queues: list[Queue], pledges: capacity.Pledges, stuck: dict[int, tuple[Job, int]]) -> bool:
+    """Strict FIFO: each queue, highest priority first, starts jobs from its head until the head does not fit; then it
+    is noted as stuck. False if the turn is over before."""
+    for queue in queues:
+        stuck.pop(queue.number, None)
+        turns = _lines(state, queue)
+        for line in turns:
+            if len(state.facts) >= FACTS_PER_TURN:
+                return False
+            head = ordering.head(state, line)
+            if head is None:
+                continue
+            job, index = head
+            pledged, claims = pledges.made, pledges.claims
+            place = _place_for(state, queue, job, pledges)
+            if place is None:
+                stuck[queue.number] = head
+                if pledges.made:
+                    _foresee(state, queue, line, pledges)
+                if state.timing.passing and pledges.claims == claims and not pledges.defers(queue):
+                    done = len(state.facts)
+                    _pass(state, queue, passing.Head(state, queue, job, pledges.made > pledged), turns, pledges)
+                    pledges.passed = pledges.passed or len(state.facts) > done  # others stand behind the head now
+                break
+            ordering.leave(state, job)
+            lifecycle.open_attempt(state, job, index, place)
+            ordering.offer(state)
+    return True
+
+
+def _lines(state: State, queue: Queue) -> Iterator[Line]:
+    """The lines whose heads may go, one after the other: the queue's own, or that of the share whose turn it is."""
+    if queue.policy is None:
+        while queue.line:
+            yield queue.line
+    else:
+        for share in fairshare.lines(state, queue):
+            yield share.line
+
+
+def _place_for(state: State, queue: Queue, job: Job, pledges: capacity.Pledges) -> placement.Place | None:
+    needs = state.needs_of(job)
+    if queue.policy is not None and not fairshare.admits(state, queue, needs.cpu_milli):
+        return None
+    return placement.find(state, queue, needs, pledges)
+
+
+def _pass(state: State, queue: Queue, head: passing.Head, turns: Iterator[Line], pledges: capacity.Pledges) -> None:
+    """Start who may start before the head: of its own line, then of the shares whose turn is next."""
+    if queue.policy is not None and not fairshare.admits(state, queue, state.needs_of(head.job).cpu_milli):
+        return  # what is reserved is to stay free
+    while _pass_one(state, queue, head.job.line, head, pledges) and queue.policy is None:
+        pass
+    for line in turns if queue.policy is not None else ():  # a share that got something is offered again
+        _pass_one(state, queue, line, head, pledges)
+
+
+def _pass_one(state: State, queue: Queue, line: Line, head: passing.Head, pledges: capacity.Pledges) -> bool:
+    lanes = head.lanes_of(line)
+    while lanes and len(state.facts) < FACTS_PER_TURN:
+        _, lane = heappop(lanes)
+        found = None if lane in head.hopeless else ordering.head_of(state, line, lane)
+        if found is None:
+            continue
+        job, index = found
+        admitted = queue.policy is None or fairshare.admits(state, queue, state.needs_of(job).cpu_milli)
+        place = passing.find(state, queue, job, head, pledges) if admitted else None
+        if place is not None:
+            ordering.leave(state, job)
+            lifecycle.open_attempt(state, job, index, place)
+            ordering.offer(state)
+            if lane in line.lanes:
+                heappush(lanes, (line.lanes[lane][0], lane))
+            return True
+        head.hopeless.add(lane)  # room only shrinks from here on
+    return False
+
+
+def _foresee(state: State, queue: Queue, line: Line, pledges: capacity.Pledges) -> None:
+    """While the head waits for an instance that boots, have those launched that the next in line will need."""
+    for job, _ in islice(ordering.supplied(state, line), 1, FORESEEN):
+        if not placement.foresee(state, queue, state.needs_of(job), pledges):
+            return
