@@ -213,6 +213,22 @@ def test_definitions_refused(members, text):
 
 FARGATE_NEEDS = needs(("VCPU", "0.25"), ("MEMORY", "512"))
 REFUSED_FARGATE = [
+    (
+        {
+            "fargatePlatformConfiguration": {"platformVersion": "1.3.0"},
+            "volumes": [{"name": "efs", "efsVolumeConfiguration": {"fileSystemId": "fs-0123"}}],
+        },
+        "EFS is supported for Fargate platform versions 1.4.0 or later, provided 1.3.0",
+    ),
+    ({"runtimePlatform": {"operatingSystemFamily": "BEOS"}}, "RuntimePlatform supports only one from ["),
+    (
+        {"runtimePlatform": {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE", "cpuArchitecture": "ARM64"}},
+        "Windows supported only by X86_64 cpuArchitecture",
+    ),
+    (
+        {"runtimePlatform": {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}},
+        "vCPU must be at least 1 for Windows Job definition, got 0.25.",
+    ),
     ({"executionRoleArn": ABSENT}, "executionRoleArn is required for Fargate jobs."),
     (needs(("VCPU", "1"), MEMORY, ("GPU", "1")), "GPU is not applicable for Fargate."),
     ({"ulimits": [{"name": "core", "hardLimit": 0, "softLimit": 0}]}, "ulimits is not applicable for Fargate."),

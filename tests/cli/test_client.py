@@ -104,9 +104,10 @@ def test_a_refusal_carries_the_code_and_the_server_s_own_words(api, client):
     )
 
 
-def test_an_answer_that_is_not_json_is_a_problem_not_a_traceback(api, client):
-    api.on["describejobs"] = lambda _: b"<html>"
-    with pytest.raises(Problem, match="not JSON"):
+@pytest.mark.parametrize("answer", [b"<html>", b"[1]", b'"ok"'])
+def test_an_answer_that_is_no_json_object_is_a_problem_not_a_traceback(api, client, answer):
+    api.on["describejobs"] = lambda _: answer
+    with pytest.raises(Problem, match="no JSON object"):
         client.call("DescribeJobs")
 
 

@@ -20,6 +20,7 @@ from batchyard.errors import BadSignature, NotSigned, UnknownKey
 
 SKEW_S = 15 * 60
 SERVICES = frozenset({"batch", "logs", "sts", "x"})  # x: our own routes
+_WITH_SDK = "Sign with an AWS SDK or the aws CLI."
 ENV_STEP = 'Run `eval "$(batchyard env)"` to use this server\'s key.'
 
 _REGION = re.compile(r"[a-z0-9-]{1,32}")
@@ -100,10 +101,14 @@ def _only_authorization(headers: Headers, query: str) -> str:
 def _check_scope(authorization: Authorization) -> None:
     _, region, service = authorization.scope
     if service not in SERVICES:
-        known = ", ".join(sorted(SERVICES))
-        raise BadSignature(f"Credential should be scoped to one of the services {known}, not {service!r}.")
+        raise BadSignature(
+            f"The request is signed for the service {service!r}, which is not served here.",
+            f"Sign for one of {', '.join(sorted(SERVICES))}.",
+        )
     if not _REGION.fullmatch(region):
-        raise BadSignature(f"Credential should be scoped to a region such as us-east-1, not {region!r}.")
+        raise BadSignature(
+            f"The request is signed for {region!r}, which is no region.", "Sign for a region such as us-east-1."
+        )
 
 
 def _signed_time(headers: Headers, authorization: Authorization) -> str:
@@ -113,7 +118,10 @@ def _signed_time(headers: Headers, authorization: Authorization) -> str:
         if not found:
             continue
         if len(found) > 1 or wanted not in authorization.signed_headers:
-            raise BadSignature(f"The header {wanted} must be sent once and be among the signed headers.")
+            raise BadSignature(
+                f"The header {wanted} is sent {len(found)} times, or is not among the signed headers.",
+                "Send it once, and sign it.",
+            )
         try:
             if wanted == "date":
                 return parsedate_to_datetime(found[0].strip()).astimezone(UTC).strftime(_AMZ_DATE)
@@ -122,7 +130,7 @@ def _signed_time(headers: Headers, authorization: Authorization) -> str:
             return amz_date
         except (ValueError, OverflowError):
             raise NotSigned(f"The header {wanted} is not a time.", "Send X-Amz-Date as YYYYMMDDTHHMMSSZ.") from None
-    raise NotSigned("The request has no X-Amz-Date header.", "Sign with an AWS SDK or the aws CLI.")
+    raise NotSigned("The request has no X-Amz-Date header.", _WITH_SDK)
 
 
 @lru_cache(maxsize=64)  # strptime costs as much as the signature, and the same second comes many times
@@ -134,7 +142,9 @@ def _epoch_s(amz_date: str) -> float:
 
 def _check_time(amz_date: str, scope_date: str, wall_s: float) -> None:
     if amz_date[:8] != scope_date:
-        raise BadSignature(f"Date in Credential scope does not match X-Amz-Date: {scope_date} is not {amz_date[:8]}.")
+        raise BadSignature(
+            f"Date in Credential scope does not match X-Amz-Date: {scope_date} is not {amz_date[:8]}.", _WITH_SDK
+        )
     sent_s = _epoch_s(amz_date)
     if abs(wall_s - sent_s) <= SKEW_S:
         return
@@ -150,14 +160,20 @@ def _check_signed_headers(headers: Headers, authorization: Authorization) -> Non
     """The host and every x-amz- header must be signed, or a replay could be sent elsewhere or mean something else."""
     signed = set(authorization.signed_headers)
     if len(signed) != len(authorization.signed_headers):
-        raise BadSignature("SignedHeaders names a header twice.")
+        raise BadSignature(f"SignedHeaders names a header twice: {';'.join(authorization.signed_headers)}.", _WITH_SDK)
     unsigned = [name for name in headers if name not in signed and name.startswith("x-amz-")]
     if "host" not in signed:
         unsigned.append("host")
     if unsigned:
-        raise BadSignature(f"These headers must be signed and are not: {', '.join(sorted(unsigned))}.")
+        raise BadSignature(
+            f"These headers must be signed and are not: {', '.join(sorted(unsigned))}.",
+            "Name them in SignedHeaders; an SDK signs headers that are set before it signs.",
+        )
     if missing := [name for name in signed if name not in headers]:
-        raise BadSignature(f"SignedHeaders names headers that the request does not have: {', '.join(sorted(missing))}.")
+        raise BadSignature(
+            f"SignedHeaders names headers that the request does not have: {', '.join(sorted(missing))}.",
+            "Send what was signed; a proxy may have dropped them.",
+        )
 
 
 def _check_declared_hash(headers: Headers, body_hash: str) -> None:
@@ -165,5 +181,10 @@ def _check_declared_hash(headers: Headers, body_hash: str) -> None:
         if value == body_hash:
             continue
         if value == "UNSIGNED-PAYLOAD" or value.startswith("STREAMING-"):
-            raise BadSignature(f"The body must be signed, and X-Amz-Content-SHA256 is {value[:64]}.")
-        raise BadSignature("X-Amz-Content-SHA256 is not the SHA-256 of the body that arrived.")
+            raise BadSignature(
+                f"X-Amz-Content-SHA256 is {value[:64]}, and the body must be signed.", "Set it to the body's SHA-256."
+            )
+        raise BadSignature(
+            f"X-Amz-Content-SHA256 is {value[:64]!r}, the SHA-256 of the body that arrived is {body_hash}.",
+            "Sign the body that is sent.",
+        )

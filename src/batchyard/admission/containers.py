@@ -37,6 +37,8 @@ _LOG_PREFIX = re.compile(r"[^:*]{1,400}", re.DOTALL)  # the rest of a stream's n
 _FARGATE_ONLY = ("networkConfiguration", "fargatePlatformConfiguration")
 _FARGATE_ONLY_IS = ("runtimePlatform", "ephemeralStorage")  # AWS words these two with "is"
 _NOT_ON_FARGATE = ("devices", "sharedMemorySize", "tmpfs", "maxSwap", "swappiness")
+_FARGATE_BEFORE_EFS = ("1.0.0", "1.1.0", "1.2.0", "1.3.0")
+_WINDOWS = tuple(f"WINDOWS_SERVER_{each}" for each in ("2019_CORE", "2019_FULL", "2022_CORE", "2022_FULL"))
 _FARGATE_LOG_DRIVERS = ("awslogs", "splunk")
 
 
@@ -208,6 +210,29 @@ def _check_fargate(container: ContainerProperties) -> None:
                 raise ClientError(f"linuxParameter.{member} is not allowed for Fargate.")
     if any(volume.host and volume.host.sourcePath for volume in container.volumes or ()):
         raise ClientError("host.sourcePath should not be set for volumes in Fargate.")
+    _check_fargate_platform(container)
     storage = container.ephemeralStorage
     if storage is not UNSET and not 21 <= storage.sizeInGiB <= 200:
         raise ClientError("Ephemeral storage for Fargate tasks can be only between range 21 GiB to 200 GiB")
+
+
+def _check_fargate_platform(container: ContainerProperties) -> None:
+    """The versions and systems that Fargate has (reference "Container semantics", Windows, and "Fargate specifics")."""
+    version = container.fargatePlatformConfiguration and container.fargatePlatformConfiguration.platformVersion
+    if (
+        version
+        and version in _FARGATE_BEFORE_EFS
+        and any(each.efsVolumeConfiguration for each in container.volumes or ())
+    ):
+        raise ClientError(f"EFS is supported for Fargate platform versions 1.4.0 or later, provided {version}")
+    platform = container.runtimePlatform
+    family = platform and platform.operatingSystemFamily
+    if not family or family == "LINUX":
+        return
+    if family not in _WINDOWS:
+        raise ClientError(f"RuntimePlatform supports only one from [{','.join((*_WINDOWS, 'LINUX'))}]")
+    if platform.cpuArchitecture not in (UNSET, "X86_64"):
+        raise ClientError("Windows supported only by X86_64 cpuArchitecture")
+    needs = requirements.read(container.resourceRequirements, container.vcpus, container.memory, fargate=True)
+    if needs.cpu_milli < 1000:
+        raise ClientError(f"vCPU must be at least 1 for Windows Job definition, got {needs.cpu_milli / 1000:g}.")

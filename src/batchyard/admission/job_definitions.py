@@ -30,11 +30,11 @@ _KEPT = (
     "platformCapabilities",
     "consumableResourceProperties",
 )
-_EXCLUSIVE = (
-    ("containerProperties", "ecsProperties", "Cannot use both ECS containerProperties and ecsProperties"),
-    ("containerProperties", "eksProperties", "Cannot use both ECS containerProperties and eksProperties"),
-    ("ecsProperties", "eksProperties", "Cannot use both ecsProperties and eksProperties"),
-)
+_EXCLUSIVE = {  # in AWS's words
+    "containerProperties": "ECS containerProperties",
+    "ecsProperties": "ecsProperties",
+    "eksProperties": "eksProperties",
+}
 _LATER = {
     "nodeProperties": "multi-node parallel jobs (nodeProperties)",
     "ecsProperties": "jobs of several containers (ecsProperties)",
@@ -77,9 +77,9 @@ def check_consumables(properties: ConsumableResourceProperties) -> None:
 
 
 def _check_kind(request: RegisterJobDefinitionRequest) -> None:
-    for one, other, text in _EXCLUSIVE:
-        if getattr(request, one) is not UNSET and getattr(request, other) is not UNSET:
-            raise ClientError(text)
+    given = [words for member, words in _EXCLUSIVE.items() if getattr(request, member) is not UNSET]
+    if len(given) > 1:
+        raise ClientError(f"Cannot use both {given[0]} and {given[1]}")
     if request.type == "multinode" and request.nodeProperties is UNSET:
         raise ClientError("Node properties of multinode job is required.")
     for member, words in _LATER.items():

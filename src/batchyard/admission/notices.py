@@ -26,6 +26,10 @@ _WITHOUT_EFFECT = {
     "readonlyRootFilesystem": "readonlyRootFilesystem is not applied: the job may write where its user may.",
     "enableExecuteCommand": "enableExecuteCommand has no effect: no session can be opened into the job.",
     "repositoryCredentials": "repositoryCredentials are not used: no image is pulled.",
+    "networkConfiguration": "networkConfiguration has no effect: the job uses this machine's network.",
+    "fargatePlatformConfiguration": "fargatePlatformConfiguration has no effect: the platform is this machine.",
+    "runtimePlatform": "runtimePlatform is not looked at: the command runs on this machine's system and processor.",
+    "ephemeralStorage": "ephemeralStorage is not set aside: the job shares this machine's disk.",
     "instanceType": "instanceType {value} is only for multi-node jobs and has no effect.",
 }
 _APPLIED = (GROUP_OPTION, PREFIX_OPTION, "awslogs-create-group")  # groups are made as they are used

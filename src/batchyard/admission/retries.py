@@ -28,7 +28,10 @@ def policy(strategy: RetryStrategy | UnsetType) -> RetryPolicy:
     if attempts is UNSET:
         raise ClientError("RetryAttempts must be provided with retry strategy")
     if not 1 <= attempts <= ATTEMPTS_MAX:
-        raise ClientError(f"RetryAttempts must be between 1 and {ATTEMPTS_MAX}, got {attempts}.")
+        raise ClientError(
+            f"RetryAttempts must be between 1 and {ATTEMPTS_MAX}, got {attempts}.",
+            "It counts all attempts, the first one included: 1 is no retry.",
+        )
     entries = strategy.evaluateOnExit or ()
     if len(entries) > RULES_MAX:
         raise ClientError(

@@ -243,7 +243,7 @@ def _refuse_strangers(headers: list[tuple[bytes, bytes]]) -> None:
     for name, value in headers:
         if name == b"origin":
             raise Forbidden(
-                "Requests from web pages are refused: this one has an Origin header.",
+                f"Requests from web pages are refused: this one is from {value[:100].decode('latin-1')!r} (Origin).",
                 "Use an AWS SDK, the aws CLI or the batchyard command.",
             )
         if name == b"host":
@@ -257,7 +257,10 @@ def _refuse_strangers(headers: list[tuple[bytes, bytes]]) -> None:
 
 def _check_scope(signed_for: str, service: str) -> None:
     if signed_for not in _SCOPES[service]:
-        raise BadSignature(f"Credential should be scoped to correct service: {_SCOPES[service][0]}, not {signed_for}.")
+        raise BadSignature(
+            f"Credential should be scoped to correct service: {_SCOPES[service][0]}, not {signed_for}.",
+            f"Sign it for the service {_SCOPES[service][0]}.",
+        )
 
 
 def _operation(route: router.Route) -> Callable[..., Awaitable[Any]]:

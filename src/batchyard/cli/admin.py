@@ -17,7 +17,7 @@ import click
 
 from batchyard import config
 from batchyard.cli import render
-from batchyard.cli.client import Problem, Unreachable, connect, connection_options
+from batchyard.cli.client import Problem, Unreachable, connect, connection_options, wrong_setting
 
 CHUNK = 1 << 18  # bytes
 WIDTH = 120  # columns of a report
@@ -116,7 +116,7 @@ def restore(file: Path, data: str | None) -> None:
         target = Path(config.load({"data": data}).data)
         manifest = archive.restore(file, target)
     except config.SettingError as error:
-        raise Problem(f"{error}.") from None
+        raise wrong_setting(error) from None
     except archive.BadArchive as error:
         raise Problem(f"{error}.", "Nothing was written.") from None
     except OSError as error:

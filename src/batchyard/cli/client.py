@@ -30,9 +30,9 @@ _LOGS_TARGET = "Logs_20140328."
 
 
 class Problem(click.ClickException):
-    """Something to tell the user: what is wrong, and on a second line the next step."""
+    """Something to tell the user: what is wrong, and on a second line the next step, None if the message has it."""
 
-    def __init__(self, message: str, next_step: str | None = None, exit_code: int = 1):
+    def __init__(self, message: str, next_step: str | None, exit_code: int = 1):
         super().__init__(message)
         self.next_step = next_step
         self.exit_code = exit_code
@@ -51,7 +51,7 @@ class Refused(Problem):
     """The server answered with an error; `code` is AWS's name for it, `status` the HTTP status."""
 
     def __init__(self, code: str, message: str, status: int):
-        super().__init__(message or code)
+        super().__init__(message or code, None)  # the server's texts say what to do
         self.code = code
         self.status = status
 
@@ -76,7 +76,7 @@ def locate(data: str | None = None, endpoint: str | None = None, environ: Mappin
             f"Run this as the server's user, or set {keys.ID_VARIABLE} and {keys.SECRET_VARIABLE}.",
         ) from None
     except config.SettingError as error:
-        raise Problem(f"{error}.") from None
+        raise wrong_setting(error) from None
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise Problem(f"{url!r} is no endpoint.", "Give one like http://127.0.0.1:22824.")
@@ -218,9 +218,20 @@ class Client:
 
 def _decoded(status: int, payload: bytes, endpoint: str) -> dict[str, Any]:
     try:
-        return json.loads(payload) if payload else {}
+        found = json.loads(payload) if payload else {}
     except ValueError:
-        raise Problem(f"{endpoint} answered {status} with something that is not JSON.") from None
+        found = None
+    if not isinstance(found, dict):
+        raise Problem(
+            f"{endpoint} answered {status} with something that is no JSON object.",
+            "Is it Batchyard's server, with no proxy in between? GET /x/health tells.",
+        )
+    return found
+
+
+def wrong_setting(error: config.SettingError) -> Problem:
+    """What to tell of a setting that cannot be."""
+    return Problem(f"{error}.", "batchyard serve --help lists the settings and what each may be.")
 
 
 def _refused(status: int, headers: Mapping[str, str], payload: bytes, endpoint: str) -> Refused:

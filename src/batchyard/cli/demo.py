@@ -103,7 +103,7 @@ def _first_answer(process: subprocess.Popen, data: Path) -> Client:
     how = (
         f"ended with {process.poll()}" if process.poll() is not None else f"did not answer within {START_WAIT_S:.0f} s"
     )
-    raise Problem(f"The demo's server {how}.")
+    raise Problem(f"The demo's server {how}.", "batchyard doctor looks at what this machine can do.")
 
 
 def _show(client: Client, work: Path, output: Path) -> None:
@@ -146,7 +146,10 @@ def _watch(client: Client, ids: dict[str, str]) -> dict[str, dict[str, Any]]:
             state = {letter: _counts(job) for letter, job in jobs.items()}
             news_s = news_s if state == known else time.monotonic()
             if time.monotonic() - news_s > STALL_WAIT_S:
-                raise Problem(f"For {STALL_WAIT_S:.0f} s nothing has happened. The jobs are {_told(state)}.")
+                raise Problem(
+                    f"For {STALL_WAIT_S:.0f} s nothing has happened. The jobs are {_told(state)}.",
+                    "Is the machine very busy? Try again; batchyard doctor looks at what it can do.",
+                )
             for letter, counts in state.items():
                 shown.update(letter, *(counts.get(name, 0) for name in ("SUCCEEDED", "FAILED", "RUNNING")))
             if all(job["status"] in follow.TERMINAL for job in jobs.values()):

@@ -13,7 +13,7 @@ import click
 import batchyard
 from batchyard import config
 from batchyard.cli import render
-from batchyard.cli.client import Problem, Unreachable, connect, connection_options
+from batchyard.cli.client import Unreachable, connect, connection_options, wrong_setting
 
 WIDTH = 120  # columns of the report
 
@@ -51,7 +51,7 @@ def examination(data: str | None, endpoint: str | None) -> dict[str, Any]:
     try:
         path = Path(config.load({"data": data}).data)
     except config.SettingError as error:
-        raise Problem(f"{error}.") from None
+        raise wrong_setting(error) from None
     looked = [check._asdict() for check in checks.examine(path)]
     return {"server": None, "version": batchyard.__version__, "data": str(path), "checks": looked}
 

@@ -173,7 +173,10 @@ def _attend(client: Client, job_id: str, size: int | None) -> int:
             client.call("TerminateJob", jobId=job_id, reason="Interrupted at batchyard run")
             click.echo(f"batchyard: job {job_id} is being terminated", err=True)
         except Problem as problem:
-            raise Problem(f"Job {job_id} was not terminated: {problem.message}") from None
+            raise Problem(
+                f"Job {job_id} was not terminated: {problem.message}",
+                f"It goes on; when the server answers again: batchyard terminate {job_id}",
+            ) from None
         if isinstance(cut, BrokenPipeError):
             raise
         return 128 + cut.signum

@@ -79,7 +79,9 @@ async def _wish(context: Context, call: Call, request: CancelJobRequest | Termin
         if not getattr(request, member):
             raise ClientError(f"'{member}' is a required field (cannot be an empty string)")
     if len(request.reason) > REASON_MAX:
-        raise ClientError(f"reason can be at most {REASON_MAX} characters long, got {len(request.reason)}.")
+        raise ClientError(
+            f"reason can be at most {REASON_MAX} characters long, got {len(request.reason)}.", "Shorten it."
+        )
     row = find_job(context, call, request.jobId)
     if row is None or row.status in states.TERMINAL:
         return
