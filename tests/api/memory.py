@@ -23,6 +23,8 @@ from batchyard.model.logplaces import LogPlace
 from batchyard.model.streams import LogEvent, LogState
 from batchyard.ports import (
     AttemptRow,
+    Backlog,
+    ClassVerdict,
     DefinitionRow,
     EnvironmentRow,
     GoingOn,
@@ -35,6 +37,7 @@ from batchyard.ports import (
     StreamPage,
     StreamPosition,
     StreamRow,
+    Waiting,
 )
 from batchyard.ports.upkeep import Finding
 
@@ -90,6 +93,9 @@ class MemoryStore:
         self.streams: list[tuple[LogPlace, StreamRow]] = []
         self.window = 500
         self.tags: dict[int, dict[str, str]] = {}
+        self.stand: Waiting | None = None  # of any job that waits
+        self.class_verdict: ClassVerdict | None = None  # of the class of any job
+        self.requests_waiting = Backlog(0, None, 0)
 
     # -- intake ------------------------------------------------------------------------------------------------
 
@@ -252,6 +258,15 @@ class MemoryStore:
             if new.uuid == uuid and new.region == region and index < max(new.size, ids.WHOLE + 1):
                 return self._row(seq, index)
         return None
+
+    def waiting(self, row: JobRow) -> Waiting | None:
+        return self.stand
+
+    def verdict(self, row: JobRow) -> ClassVerdict | None:
+        return self.class_verdict
+
+    def backlog(self) -> Backlog:
+        return self.requests_waiting
 
     def child_counts(self, seq: int) -> list[int]:
         counts = [0] * len(states.NAMES)

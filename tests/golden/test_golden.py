@@ -64,6 +64,28 @@ def _up(types: Typist, job: str) -> bool:
     return types.live.type("logs", job).stdout == "up\n"
 
 
+def waits(types: Typist) -> None:
+    large = types.started("--vcpus", "8", "--memory", "64", "--", "true")
+    _told(types, large, "cannot start")
+    types("explain", large)
+    types("jobs", large)
+    small = types.started("--memory", "64", "--", "true")
+    _told(types, small, '"TURN"')
+    types("explain", small)
+    array = types.started("--array", "3", "--memory", "64", "--", "true")
+    _told(types, array, "It waits behind 2")
+    types("explain", array)
+    types("terminate", large)
+    types.live.site.finished(small)
+    types("explain", large)
+    types("explain", "nope")
+
+
+def _told(types: Typist, job: str, text: str) -> None:
+    """Wait until the engine has shown why a job waits."""
+    types.live.site.wait_for(lambda: text in types.live.type("explain", "--json", job).stdout, text)
+
+
 def mistakes(types: Typist) -> None:
     unknown = "00000000-0000-4000-8000-0000000000ff"
     types("run", "--env", "NOT_SET_ANYWHERE", "--", "true")
@@ -95,7 +117,7 @@ def upkeep(types: Typist) -> None:
     types("serve", "--data", "restored", "--port", "0")
 
 
-SCENARIOS = (first_run, failures, ends, mistakes, upkeep)
+SCENARIOS = (first_run, failures, ends, waits, mistakes, upkeep)
 
 
 @pytest.fixture

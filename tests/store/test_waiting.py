@@ -115,7 +115,7 @@ def test_what_the_engine_shows_comes_out_as_it_went_in(ask, commits, reader):
     assert reader.verdict(row) is None
     assert commits.show(7, {verdict_name(yard.queue, asking.NEEDS): VERDICT, line_name(yard.queue): LINE})
     found = reader.waiting(row)
-    assert found.verdict == reader.verdict(row) == (7, VERDICT)
+    assert found.verdict == (7, VERDICT) and reader.verdict(row) == (asking.NEEDS, (7, VERDICT))
     assert found.line == (7, LINE)
     commits.show(8, {line_name(yard.queue): None})
     assert reader.waiting(row).line is None and reader.waiting(row).verdict is not None

@@ -16,6 +16,7 @@ from msgspec import UNSET
 from batchyard.errors import ClientError
 from batchyard.model import environments as env
 from batchyard.model.environments import Capacity, InstanceType
+from batchyard.model.needs import Needs
 from batchyard.wire.shapes import ComputeResource, LaunchTemplateSpecification, LaunchTemplateSpecificationOverride
 
 SERVICE_LINKED = "AWSServiceRoleForBatch"
@@ -53,6 +54,9 @@ class Machines(Protocol):
         """What the names stand for, in order; LookupError for one that is no type, family or keyword."""
 
     def is_arm(self, found: InstanceType) -> bool: ...
+
+    def smallest_holding(self, needs: Needs) -> str | None:
+        """The name of the smallest type on which jobs may hold so much; None if there is none."""
 
 
 def is_service_linked(role: str) -> bool:

@@ -17,6 +17,7 @@ import batchyard
 from batchyard.api import admin
 from batchyard.api.batch.jobs import detail, find_job
 from batchyard.api.context import Call, Context
+from batchyard.api.explain import explain
 from batchyard.api.streamed import Stream
 from batchyard.doctor import about, checks
 from batchyard.errors import ClientError, Unavailable, UnknownOperation
@@ -50,11 +51,17 @@ ROUTES = (
         "The job as DescribeJobs shows it, with what it asked for and did not get (`notices`) and, attempt by attempt, "
         "what was used and where it lies (`runs`).",
     ),
+    ExtraRoute(
+        "GET",
+        "/x/explain/ID",
+        "Why the job is not running, what would change it, who is ahead of it and when it may start, in one sentence "
+        "and as data; of others, where they run or how they ended.",
+    ),
     ExtraRoute("POST", admin.BACKUP, "A backup of everything but keys and logs of jobs: a tar archive (see Backup)."),
     ExtraRoute("POST", admin.CHECK, "Whether the stored data is sound: a line of JSON for each check, as it is done."),
 )
 LOCAL = "local"  # the provider whose jobs are processes of this machine
-_JOB = re.compile(r"/x/jobs/([^/]+)")
+_JOB = re.compile(r"/x/(jobs|explain)/([^/]+)")
 
 
 def health() -> bytes:
@@ -79,11 +86,14 @@ async def answer(context: Context, call: Call, method: str, raw_path: str) -> by
         return await admin.backup(context)
     if (method, raw_path) == ("POST", admin.CHECK):
         return await admin.check(context)
-    job = _JOB.fullmatch(raw_path)
-    if job is None or method != "GET":
+    job = _JOB.fullmatch(raw_path) if method == "GET" else None
+    if job is None:
         known = ", ".join(f"{each.method} {each.path}" for each in ROUTES)
         raise UnknownOperation(f"There is no {method} {raw_path}.", f"There are {known}.")
-    return msgspec.json.encode(_job(context, call, unquote(job[1])))
+    given = unquote(job[2])
+    if job[1] == "explain":
+        return msgspec.json.encode(await asyncio.to_thread(explain, context, call, given))
+    return msgspec.json.encode(_job(context, call, given))
 
 
 def _examination(context: Context) -> dict[str, Any]:

@@ -75,6 +75,16 @@ class Catalogue:
     def is_arm(self, found: InstanceType) -> bool:
         return found.name in self._arm
 
+    def smallest_holding(self, needs: Needs) -> str | None:
+        """The smallest type, neither bare metal nor of ARM, on which jobs may hold so much; GPUs only for who asks."""
+        found = [
+            each
+            for each in self._types.values()
+            if needs.fits(each.usable) and (needs.gpus or not each.room.gpus) and ".metal" not in each.name
+        ]
+        found = [each for each in found if each.name not in self._arm]
+        return min(found, key=lambda each: (each.room, each.price, each.name)).name if found else None
+
     def _expand(self, name: str) -> list[str]:
         if name in KEYWORDS:
             return [each for family in KEYWORDS[name] for each in self._family(family)]

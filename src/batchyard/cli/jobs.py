@@ -12,8 +12,10 @@ import click
 
 from batchyard.cli import follow, render
 from batchyard.cli.client import Client, Problem, Refused, connect, connection_options
+from batchyard.cli.explain import explanation
 
 STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
+WAITING = ("SUBMITTED", "PENDING", "RUNNABLE")
 _TIMES = (("created", "createdAt"), ("started", "startedAt"), ("stopped", "stoppedAt"))
 _PLACES = (("directory", "workDirectory"), ("log file", "logFile"))
 # What every job has that asks for nothing else: not worth a line.
@@ -53,7 +55,9 @@ def jobs(
     client = connect(data, endpoint)
     if job_id:
         found = detail(client, job_id)
-        click.echo(json.dumps(found, indent=2) if as_json else described(found))
+        waits = not as_json and found["status"] in WAITING
+        sentence = explanation(client, job_id)["sentence"] if waits else None
+        click.echo(json.dumps(found, indent=2) if as_json else described(found, sentence))
         return
     newest = listed(client, queue, (status,) if status else STATUSES, limit)
     if as_json:
@@ -132,10 +136,11 @@ def _outcome(job: dict[str, Any]) -> str:
     return "" if job["status"] == "SUCCEEDED" else job.get("statusReason") or ""
 
 
-def described(job: dict[str, Any]) -> str:
-    """The job as lines for a person."""
+def described(job: dict[str, Any], why: str | None = None) -> str:
+    """The job as lines for a person; `why` it waits, if it does."""
     lines = [("job", job["jobId"]), ("name", job["jobName"]), ("status", render.status(job["status"]))]
     lines += [("reason", job["statusReason"])] if job.get("statusReason") else []
+    lines += [("waits", why)] if why else []
     lines += [("queue", _last(job.get("jobQueue", "-"))), ("definition", _last(job.get("jobDefinition", "-")))]
     lines += [(word, render.instant(job[member])) for word, member in _TIMES if job.get(member)]
     if follow.array_size(job):

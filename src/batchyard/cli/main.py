@@ -15,6 +15,7 @@ COMMANDS = {
     "env": "Print the exports that point aws, boto3 and other clients at the server.",
     "run": "Run a command as a job, follow its output, exit with its exit code.",
     "jobs": "List jobs, or show one.",
+    "explain": "Say why a job is not running, and what would change it.",
     "logs": "Print a job's log.",
     "terminate": "End a job, or an array of jobs.",
     "config": "Show the settings in force, and where each comes from.",
@@ -35,6 +36,8 @@ def _load(name: str) -> click.Command:
             from batchyard.cli.run import run as command
         case "jobs":
             from batchyard.cli.jobs import jobs as command
+        case "explain":
+            from batchyard.cli.explain import explain as command
         case "logs":
             from batchyard.cli.logs import logs as command
         case "terminate":

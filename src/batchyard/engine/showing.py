@@ -20,7 +20,7 @@ from batchyard.scheduler.scheduler import Scheduler
 from batchyard.scheduler.verdicts import Look
 
 SHOW_EVERY_MS = 1000
-SLICE_S = 0.004  # for queues and classes, each time
+SLICE_S = 0.006  # for queues and classes, each time
 
 Line = tuple[int, str | None]  # a queue's number and a share
 
@@ -40,7 +40,12 @@ class Showing:
         self._changed = True  # since the timings were shown
         self._round = Round()
         self._unlooked = True  # something changed since the round under way began
-        self._shown: dict[str, int] = {}  # views of queues and classes, by a digest of what they tell
+        self.shown: dict[str, int] = {}  # views of queues and classes, by a digest of what they tell
+
+    @property
+    def busy(self) -> bool:
+        """Whether some queues or classes are still to be looked at."""
+        return self._unlooked or bool(self._round)
 
     def note(self, now_ms: int, facts: Iterable[Fact]) -> None:
         """A turn was taken, and decided this."""
@@ -53,7 +58,7 @@ class Showing:
 
     def show(self, now_ms: int) -> None:
         """Tell what changed, if anything did and not too often."""
-        if now_ms < self._due_ms or not (self._changed or self._unlooked or self._round):
+        if now_ms < self._due_ms or not (self._changed or self.busy):
             return
         views: dict[str, Any] = {ENGINE: self.timings.view()} if self._changed else {}
         self._look(views)
@@ -63,23 +68,23 @@ class Showing:
         else:
             self._changed = self._unlooked = True
             self._round = Round()
-            self._shown.clear()
+            self.shown.clear()
 
     def _look(self, views: dict[str, Any]) -> None:
         """Add the views of queues and classes that changed, as far as time allows; None stands for one that goes."""
         until = self._seconds() + SLICE_S
         look = self._scheduler.look()
         if not self._round and self._unlooked:
-            self._round = Round(look, self._shown)
+            self._round = Round(look, self.shown)
             self._unlooked = False
             for name in self._round.gone:
                 views[name] = None
-                del self._shown[name]
+                del self.shown[name]
         for name, queue, needs in self._round:
             view = self._line(look, queue) if needs is None else look.verdict_on(queue, needs)
             digest = hash(view)
-            if view is not None and self._shown.get(name) != digest:
-                views[name], self._shown[name] = view, digest
+            if view is not None and self.shown.get(name) != digest:
+                views[name], self.shown[name] = view, digest
             if self._seconds() >= until:
                 return
 
@@ -125,6 +130,11 @@ class StartCounts:
     def __init__(self, since_ms: int):
         self._since_ms = since_ms
         self._minutes: dict[Line, deque[tuple[int, int]]] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether some queues or classes are still to be looked at."""
+        return self._unlooked or bool(self._round)
 
     def note(self, now_ms: int, line: Line) -> None:
         """An attempt of the line starts."""

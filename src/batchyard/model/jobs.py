@@ -25,6 +25,19 @@ class RetryRule(NamedTuple):
     on_reason: str | None = None
     on_status_reason: str | None = None
 
+    def matches(self, exit_code: int | None, reason: str | None, status_reason: str | None) -> bool:
+        """Whether every condition that was given holds. A pattern is exact or, with `*` at its end, a prefix; what is
+        absent is matched by `*` alone, and an absent exit code by nothing."""
+        if self.on_exit_code is not None and (exit_code is None or not _like(self.on_exit_code, str(exit_code))):
+            return False
+        if self.on_reason is not None and not _like(self.on_reason, reason or ""):
+            return False
+        return self.on_status_reason is None or _like(self.on_status_reason, status_reason or "")
+
+
+def _like(pattern: str, value: str) -> bool:
+    return value.startswith(pattern[:-1]) if pattern.endswith("*") else value == pattern
+
 
 class RetryPolicy(NamedTuple):
     """`attempts` counts all attempts, the first included (1-10)."""

@@ -195,6 +195,13 @@ class Waiting(NamedTuple):
     line: Shown[LineShown] | None
 
 
+class ClassVerdict(NamedTuple):
+    """Why jobs with these needs wait in a queue."""
+
+    needs: Needs
+    verdict: Shown[Verdict]
+
+
 class Backlog(NamedTuple):
     """Requests that the engine has not taken yet, the time of the oldest job among them, and when the engine last
     recorded something."""
@@ -270,7 +277,7 @@ class Reader(Protocol):
 
         It costs as much as counting those who wait before it, some 100 ms where a million do."""
 
-    def verdict(self, row: JobRow) -> Shown[Verdict] | None:
+    def verdict(self, row: JobRow) -> ClassVerdict | None:
         """What the engine shows of why jobs of the row's class wait."""
 
     def backlog(self) -> Backlog: ...

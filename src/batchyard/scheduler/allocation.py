@@ -22,8 +22,15 @@ def ranked(capacity: Capacity, needs: Needs, machine: Needs) -> tuple[InstanceTy
 
     GPUs are for who asks for them, unless there is nothing else.
     """
-    offered = [(order, each) for order, each in enumerate(capacity.types) if each.room.fits(machine)]
-    fitting = [(order, each) for order, each in offered if needs.fits(each.usable)]
+    cpu_milli, memory_mib, gpus = needs  # compared one by one: this is done for every class of jobs and every type
+    fitting = [
+        (order, each)
+        for order, each in enumerate(capacity.types)
+        if memory_mib <= each.usable_mib
+        and cpu_milli <= (room := each.room).cpu_milli
+        and gpus <= room.gpus
+        and room.fits(machine)
+    ]
     if capacity.spot:
         most = capacity.bid_percent
         fitting = [(order, each) for order, each in fitting if each.spot_price * 100 <= most * each.price]

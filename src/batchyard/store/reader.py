@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 from batchyard.model import ids
 from batchyard.model.environments import HeldInstance
 from batchyard.model.states import DELETED, DELETING, FAILED, NAMES, SUBMITTED, SUCCEEDED, VALID
-from batchyard.model.verdicts import Verdict
 from batchyard.ports import (
     AttemptRow,
     Backlog,
+    ClassVerdict,
     DefinitionRow,
     EnvironmentRow,
     GoingOn,
@@ -29,7 +29,6 @@ from batchyard.ports import (
     JobPage,
     JobRow,
     QueueRow,
-    Shown,
     StreamPage,
     StreamPosition,
     StreamRow,
@@ -197,7 +196,7 @@ class SqliteReader:
         with self._snapshot() as (files, _):
             return waiting.waiting(files.state, files.asked, row)
 
-    def verdict(self, row: JobRow) -> Shown[Verdict] | None:
+    def verdict(self, row: JobRow) -> ClassVerdict | None:
         with self._snapshot() as (files, _):
             return waiting.verdict(files.state, files.asked, row)
 

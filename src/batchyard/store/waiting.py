@@ -14,7 +14,7 @@ import msgspec
 from batchyard.model.needs import Needs
 from batchyard.model.shown import LineShown, line_name, verdict_name
 from batchyard.model.verdicts import Verdict
-from batchyard.ports import Backlog, JobRow, Shown, Waiting
+from batchyard.ports import Backlog, ClassVerdict, JobRow, Shown, Waiting
 from batchyard.store.queries import queries
 
 _SQL = queries("waiting")
@@ -38,10 +38,11 @@ def waiting(state: sqlite3.Connection, asked: sqlite3.Connection, row: JobRow) -
     return Waiting(needs, _ahead(state, row), verdict, line)
 
 
-def verdict(state: sqlite3.Connection, asked: sqlite3.Connection, row: JobRow) -> Shown[Verdict] | None:
+def verdict(state: sqlite3.Connection, asked: sqlite3.Connection, row: JobRow) -> ClassVerdict | None:
     """Why jobs of its class wait; None if nothing is shown."""
     needs = _needs(asked, row)
-    return None if needs is None else _shown(state, verdict_name(row.queue, needs), _verdict_decoder)
+    found = None if needs is None else _shown(state, verdict_name(row.queue, needs), _verdict_decoder)
+    return None if needs is None or found is None else ClassVerdict(needs, found)
 
 
 def backlog(state: sqlite3.Connection, asked: sqlite3.Connection, held_until: int) -> Backlog:
