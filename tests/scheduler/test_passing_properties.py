@@ -96,7 +96,7 @@ def _next_end(world: World, runs_s, ends) -> bool:
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_all_that_could_ever_run_alone_has_run_in_the_end(data):
-    load = Load(data.draw, timed=False, shared=False)
+    load = Load(data.draw, timed=False, shared=data.draw(st.booleans()))
     world = load.world
     for _ in range(data.draw(st.integers(1, 12))):
         load.submit()

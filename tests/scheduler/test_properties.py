@@ -15,10 +15,17 @@ from hypothesis import strategies as st
 from batchyard.model import states
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import RetryRule
+from batchyard.model.shares import SharePolicy
 from batchyard.scheduler import deletion
 from batchyard.scheduler.lifecycle import QUEUE_DELETED
 from tests.harness.world import Handle, World
 
+POLICIES = st.builds(
+    SharePolicy,
+    decay_s=st.sampled_from([0, 1000]),
+    reservation_percent=st.sampled_from([0, 0, 30]),
+    weights=st.sampled_from([(), (("a", 5000),), (("a*", 20_000), ("b", 1))]),
+)
 RULES = st.sampled_from([(), (RetryRule(False, on_exit_code="2"),), (RetryRule(True, on_exit_code="1"),)])
 
 
@@ -30,11 +37,14 @@ class Player:
         self.world = World(vcpus=vcpus, twins=True)
         self.vcpus = vcpus
         self.environments = [self.world.environment() for _ in range(2)]
-        self.queues = [self.world.queue(*self.environments, priority=p) for p in (1, 2)]
+        self.queues = [self.world.queue(*self.environments, priority=p, policy=self.policy()) for p in (1, 2)]
         self.deleted: list[int] = []  # queues and environments
         self.resources = [self.world.resource(2), self.world.resource(3, replenishable=False), self.world.unborn()]
         self.named = {*self.resources[:2]}  # those that exist
         self.jobs: list[Handle] = []
+
+    def policy(self) -> SharePolicy | None:
+        return self.draw(st.none() | POLICIES)
 
     def pick(self, things):
         return self.draw(st.sampled_from(things))
@@ -48,9 +58,11 @@ class Player:
         size = self.pick([0, 0, 2, 3, 5])
         known = self.jobs[-8:]
         twins = [job for job in known if self.world.submitted[job.seq].size == size] if size else []
+        queue = self.pick(self.queues)
+        fair = self.world.current(queue).policy is not None
         self.jobs.append(
             self.world.submit(
-                self.pick(self.queues),
+                queue,
                 vcpus=self.draw(st.integers(1, self.vcpus)),
                 size=size,
                 after=[self.target()] if known and self.draw(st.booleans()) else [],
@@ -59,6 +71,8 @@ class Player:
                 attempts=self.draw(st.integers(1, 3)),
                 rules=self.draw(RULES),
                 asks=self.asks(),
+                share=self.pick(["a", "ab", "b"]) if fair else None,
+                priority=self.draw(st.integers(0, 2)) if fair else 0,
             )
         )
 
@@ -80,7 +94,7 @@ class Player:
 
     def change(self) -> None:
         """Somebody updates, deletes or makes anew a queue or an environment."""
-        world, kind = self.world, self.draw(st.integers(0, 5))
+        world, kind = self.world, self.draw(st.integers(0, 6))
         if kind == 0:
             world.update(self.pick(self.environments), enabled=self.draw(st.booleans()))
         elif kind == 1:
@@ -90,9 +104,14 @@ class Player:
             world.update(self.pick(self.queues), priority=self.draw(st.integers(0, 3)))
         elif kind == 3:
             self.delete(self.queues, self.pick(self.queues))
-            self.queues.append(world.queue(self.pick(self.environments), priority=self.draw(st.integers(0, 3))))
+            place, priority = self.pick(self.environments), self.draw(st.integers(0, 3))
+            self.queues.append(world.queue(place, priority=priority, policy=self.policy()))
         elif kind == 4:
             self.environments.append(world.environment(enabled=self.draw(st.booleans())))
+        elif kind == 5:
+            fair = [queue for queue in self.queues if world.current(queue).policy is not None]
+            if fair:
+                world.update(self.pick(fair), policy=self.draw(POLICIES))
         elif unused := [each for each in self.environments[1:] if not world.queues_on(each)]:
             self.delete(self.environments, self.pick(unused))
 
@@ -125,7 +144,7 @@ class Player:
         elif kind == 10:
             world.restart()
         if self.draw(st.booleans()):
-            world.turn()
+            world.turn(advance_ms=self.pick([10, 10, 10, 9_375, 600_000]))
 
     def check_capacity(self) -> None:
         used = sum(

@@ -75,16 +75,18 @@ class RequestApplied(NamedTuple):
 
 
 class ShareUsed(NamedTuple):
-    """What a share of a queue had used at `charged_ms` (``shares.HeldShare``)."""
+    """The share is active, and this is what it had used at `charged_ms` (``shares.HeldShare``)."""
 
     queue: int
     share: str
     usage: int
     charged_ms: int
+    used_ms: int
+    latest_cpu_milli: int
 
 
 class ShareForgotten(NamedTuple):
-    """The share has no jobs, and its use has decayed: it is not active any more."""
+    """The share has no jobs, and what it ran lies outside of the policy's window: it is not active any more."""
 
     queue: int
     share: str

@@ -35,3 +35,5 @@ class HeldShare(NamedTuple):
     share: str
     usage: int
     charged_ms: int
+    used_ms: int = 0  # when an attempt of it last opened or closed; 0: never
+    latest_cpu_milli: int = 0  # of that attempt

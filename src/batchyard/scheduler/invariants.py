@@ -27,6 +27,7 @@ def check(state: State) -> None:
     _check_consumables(state)
     _check_places(state)
     _check_lines(state)
+    _check_shares(state)
     _check_work(state)
     _check_stuck(state)
 
@@ -201,6 +202,31 @@ def _check_lines(state: State) -> None:
         elif job.status == states.RUNNABLE:
             front = 0 if job.number else 1
             _require((front, job.rank, job.seq, WHOLE) in stands, f"job {job.seq}: RUNNABLE but not in line")
+
+
+def _check_shares(state: State) -> None:
+    """Of every share: what its jobs hold, that its turn comes if one stands in line, and that it will be forgotten."""
+    held: dict[tuple[int, str], int] = {}
+    jobs: dict[tuple[int, str], int] = {}
+    for job in state.jobs.values():
+        if job.share is not None:
+            key = job.queue, job.share.id
+            jobs[key] = jobs.get(key, 0) + 1
+            held[key] = held.get(key, 0) + state.needs_of(job).cpu_milli * sum(1 for _ in job.opens())
+    for queue in state.queues.values():
+        told = {(queue.number, share.id): share for share in queue.shares.values()}
+        of_shares = sum(cpu_milli for (number, _), cpu_milli in held.items() if number == queue.number)
+        _require(queue.policy is None or queue.held_cpu_milli == of_shares, f"queue {queue.number}: vCPUs held")
+        for key, share in told.items():
+            name = f"share {share.id} of queue {queue.number}"
+            _require(share.jobs == jobs.get(key, 0), f"{name}: {share.jobs} jobs, really {jobs.get(key, 0)}")
+            _require(share.held_cpu_milli == held.get(key, 0), f"{name}: vCPUs held")
+            if share.line:
+                comes = (share.key, share.id) in queue.turns or share.id in queue.passed
+                _require(comes, f"{name}: jobs stand in line, and its turn never comes")
+            if not share.jobs:
+                watched = any(each[1:] == key for each in state.fading)
+                _require(watched, f"{name}: no job lives, and nobody will forget it")
 
 
 def _check_work(state: State) -> None:

@@ -38,7 +38,7 @@ def build(state: State, event: JobSubmitted, child_status: int = states.PENDING)
     else:
         job = Job(event.seq, event.uuid, event.queue, lane, retry, queue.line)
     if event.share is not None and queue.policy is not None:
-        share = job.share = fairshare.join(queue, event.share, state.now_ms)
+        share = job.share = fairshare.join(state, queue, event.share)
         share.jobs += 1
         job.line, job.rank = share.line, -event.priority
     if event.asks:

@@ -17,9 +17,9 @@ from operator import itemgetter
 
 from batchyard.model import states
 from batchyard.model.ids import WHOLE
-from batchyard.scheduler import consumables
+from batchyard.scheduler import consumables, fairshare
 from batchyard.scheduler.lines import Entry, Lane, Line
-from batchyard.scheduler.state import Array, Askers, Job, State
+from batchyard.scheduler.state import Array, Askers, Job, Queue, State
 
 FRONT, BACK = 0, 1
 
@@ -33,12 +33,14 @@ def join(state: State, job: Job, index: int) -> None:
         _join_array(job, index)
     else:
         job.line.push(job.lane, (BACK, job.rank, job.seq, WHOLE))
+    fairshare.waits(state, job)
 
 
 def join_children(state: State, array: Array, lo: int) -> None:
     """Untried children from `lo` on became RUNNABLE."""
     stir(state, array)
     _join_array(array, lo)
+    fairshare.waits(state, array)
 
 
 def stir(state: State, job: Job) -> None:
@@ -116,6 +118,7 @@ def offer(state: State) -> None:
             consumables.set_first(state, askers, entry)
         if job is not None and entry != askers.stands and consumables.may_go(state, askers):
             askers.line.push(job[0].lane, entry)
+            fairshare.waits(state, job[0])
             askers.stands = entry
 
 
@@ -183,3 +186,27 @@ def _untried(array: Array) -> Iterator[int]:
         if child not in array.numbers:
             yield child
         child = array.children.find(states.RUNNABLE, child + 1)
+
+
+def supplied_by_turn(state: State, queue: Queue) -> Iterator[tuple[Job, int]]:
+    """Likewise of all shares of a queue with a policy, in the order in which they would be given their turns."""
+    turns: list[tuple[int, str, int, Iterator[tuple[Job, int]]]] = []
+    for share in queue.shares.values():
+        if share.line or share.line.aside:
+            fairshare.charge(queue, share, state.now_ms)
+            turns.append((fairshare.score(queue, share), share.id, 0, supplied(state, share.line)))
+    heapify(turns)
+    while turns:
+        _, name, given, jobs = heappop(turns)
+        found = next(jobs, None)
+        if found is not None:
+            yield found
+            cpu_milli = state.needs_of(found[0]).cpu_milli
+            given += cpu_milli
+            heappush(turns, (fairshare.score(queue, queue.shares[name], given, cpu_milli), name, given, jobs))
+
+
+def is_contested(state: State, queue: Queue) -> bool:
+    """Whether jobs of more than one share wait, and time will change what the shares have used."""
+    waiting = [share for share in queue.shares.values() if share.line and head(state, share.line) is not None]
+    return len(waiting) > 1 and any(fairshare.moves(queue, share, state.now_ms) for share in waiting)

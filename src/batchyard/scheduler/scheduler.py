@@ -94,6 +94,7 @@ class Scheduler:
         state = self.state
         state.now_ms = max(now_ms, state.now_ms)
         state.left.clear()
+        fairshare.fade(state)
         applied = state.applied_seq
         for event in events:
             self._steps[type(event)](state, event)
@@ -103,8 +104,7 @@ class Scheduler:
         consumables.note_use(state)
         if state.applied_seq != applied:
             state.facts.append(RequestApplied(state.applied_seq))
-        due = [each for each in (capacity.due_ms(state), blocked.due_ms(state)) if each is not None]
-        decision = Decision(state.facts, state.actions, more, min(due, default=None))
+        decision = Decision(state.facts, state.actions, more, _due_ms(state))
         state.facts, state.actions = [], []
         state.ended.clear()
         return decision
@@ -182,6 +182,11 @@ class Scheduler:
         state.facts, state.actions = [], []
 
 
+def _due_ms(state: State) -> int | None:
+    due = (capacity.due_ms(state), blocked.due_ms(state), fairshare.due_ms(state))
+    return min((at_ms for at_ms in due if at_ms is not None), default=None)
+
+
 def _settle(state: State) -> bool:
     """Follow what is decided, place from the heads of lines, let go of what is idle, go on deleting; True if more is
     to do."""
@@ -198,7 +203,8 @@ def _settle(state: State) -> bool:
             assert isinstance(job, Array)
             lifecycle.follow_children(state, job, index)
     blocked_due_ms = blocked.due_ms(state)
-    if state.unsettled or (blocked_due_ms is not None and blocked_due_ms <= state.now_ms):
+    blocked_due = blocked_due_ms is not None and blocked_due_ms <= state.now_ms
+    if state.unsettled or blocked_due or fairshare.reordered(state):
         serving.serve(state)
     capacity.expire(state, waited)
     more = deletion.proceed(state) if state.leaving_queues or state.leaving_environments else False

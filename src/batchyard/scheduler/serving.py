@@ -22,6 +22,7 @@ def serve(state: State) -> None:
     """All queues, and then once more those that wait for Spot capacity, which takes what on-demand work leaves; all of
     it again after somebody had to make room, until nobody has."""
     ordering.offer(state)
+    state.contested = []
     state.unsettled = again = True
     while again:
         pledges = capacity.Pledges()
@@ -34,7 +35,8 @@ def serve(state: State) -> None:
         if not _serve(state, pledges.deferred, pledges, stuck):
             return
         again = pledges.reclaimed
-    state.unsettled = pledges.passed
+    state.contested = [queue for queue in state.order if queue.number in stuck and ordering.is_contested(state, queue)]
+    state.unsettled, state.placed_ms = pledges.passed, state.now_ms
     blocked.review(state, stuck)
     blocked.act(state)
 
@@ -119,6 +121,13 @@ def _pass_one(state: State, queue: Queue, line: Line, head: passing.Head, pledge
 
 def _foresee(state: State, queue: Queue, line: Line, pledges: capacity.Pledges) -> None:
     """While the head waits for an instance that boots, have those launched that the next in line will need."""
-    for job, _ in islice(ordering.supplied(state, line), 1, FORESEEN):
-        if not placement.foresee(state, queue, state.needs_of(job), pledges):
+    by_turn = queue.policy is not None
+    ahead = ordering.supplied_by_turn(state, queue) if by_turn else ordering.supplied(state, line)
+    cpu_milli = 0
+    for number, (job, _) in enumerate(islice(ahead, FORESEEN)):
+        needs = state.needs_of(job)
+        cpu_milli += needs.cpu_milli
+        if by_turn and not fairshare.admits(state, queue, cpu_milli):
+            return
+        if number and not placement.foresee(state, queue, needs, pledges):
             return

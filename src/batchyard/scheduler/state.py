@@ -272,9 +272,11 @@ class Environment:
 
 class Share:
     """What one share identifier of a queue has in line, holds and has used (see fairshare.py). `line`, `jobs` and
-    `held_cpu_milli` are indices over jobs."""
+    `held_cpu_milli` are indices over jobs, `key` is one over `Queue.turns`."""
 
-    __slots__ = ("id", "weight", "line", "jobs", "held_cpu_milli", "usage", "charged_ms")
+    __slots__ = (
+        "id", "weight", "line", "jobs", "held_cpu_milli", "usage", "charged_ms", "used_ms", "latest_cpu_milli", "key",
+    )  # fmt: skip
 
     def __init__(self, share_id: str, weight: int, now_ms: int):
         self.id = share_id
@@ -284,14 +286,17 @@ class Share:
         self.held_cpu_milli = 0
         self.usage = 0
         self.charged_ms = now_ms
+        self.used_ms = 0  # when an attempt of it last opened or closed; 0: never
+        self.latest_cpu_milli = 0  # of that attempt
+        self.key: int | None = None  # the score with which it stands among the turns; None: it does not
 
 
 class Queue:
     """A job queue and its line of waiting jobs (see ordering.py); with a policy, a line for each share."""
 
     __slots__ = (
-        "number", "priority", "environments", "line", "policy", "shares", "held_cpu_milli", "limits", "deleting",
-        "left", "ending",
+        "number", "priority", "environments", "line", "policy", "shares", "held_cpu_milli", "turns", "turns_until_ms",
+        "passed", "limits", "deleting", "left", "ending",
     )  # fmt: skip
 
     def __init__(self, number: int):
@@ -301,6 +306,9 @@ class Queue:
         self.line = Line()
         self.policy: SharePolicy | None = None
         self.shares: dict[str, Share] = {}  # those that are active
+        self.turns: list[tuple[int, str]] = []  # heap of (score, share) of those with jobs in line, and
+        self.turns_until_ms = 0  # when use decays again, so that all of them are other ones (see fairshare.py)
+        self.passed: list[str] = []  # shares that had their turn in this settle and could not use it
         self.held_cpu_milli = 0  # by attempts of its jobs; an index over them
         self.limits: tuple[TimeLimit, ...] = ()
         self.deleting = False  # its jobs are brought to an end, and then it goes (see deletion.py)
@@ -324,8 +332,9 @@ class State:
 
     __slots__ = (
         "jobs", "ended", "queues", "environments", "left", "providers", "timing", "instances", "launched", "timers",
-        "going", "touched", "charged", "classes", "policies", "work", "order", "leaving_queues", "leaving_environments",
-        "consumables", "stirred", "freed", "used", "entered", "stuck", "unsettled", "applied_seq", "now_ms", "facts",
+        "going", "touched", "charged", "fading", "classes", "policies", "work", "order", "leaving_queues",
+        "leaving_environments", "consumables", "stirred", "freed", "used", "entered", "stuck", "contested",
+        "placed_ms", "unsettled", "applied_seq", "now_ms", "facts",
         "actions",
     )  # fmt: skip
 
@@ -342,6 +351,7 @@ class State:
         self.timers: list[tuple[int, int]] = []  # heap of (when, instance) to look at; an index over instances
         self.going: dict[int | tuple[int, int], tuple[str, Needs, int]] = {}  # see reclaim.py; an index
         self.charged: set[tuple[int, str]] = set()  # (queue, share) whose use is to be recorded after this turn
+        self.fading: list[tuple[int, int, str]] = []  # heap of (when, queue, share): to be forgotten; an index
         self.touched: set[int] = set()  # instances that lost their last job in this turn
         self.consumables: dict[int, Consumable] = {}
         self.stirred: dict[Askers, None] = {}  # of whom another one may be first, or may go
@@ -355,6 +365,8 @@ class State:
         self.leaving_queues: list[Queue] = []  # those that are to be deleted, and
         self.leaving_environments: list[Environment] = []  # likewise, in order of numbers; indexes
         self.stuck: dict[int, Block] = {}  # by queue, those whose head cannot start (see blocked.py)
+        self.contested: list[Queue] = []  # the head of one share has no place, others wait; as of when all was placed
+        self.placed_ms = 0
         self.unsettled = False  # something changed since the last settle that may let a job start
         self.applied_seq = 0
         self.now_ms = 0

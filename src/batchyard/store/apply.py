@@ -27,7 +27,6 @@ _CONSUMED = queries("consumed")
 
 LANES = (
     "state",
-    "forgotten",
     "launched",
     "warned",
     "idled",
@@ -134,11 +133,11 @@ def instance_ended(batch: Batch, fact: facts.InstanceEnded) -> None:
 
 
 def share_used(batch: Batch, fact: facts.ShareUsed) -> None:
-    batch.add("state", _SHARES.record, (fact.queue, fact.share, str(fact.usage), fact.charged_ms))
+    batch.add("state", _SHARES.record, (*fact[:2], str(fact.usage), *fact[3:]))
 
 
 def share_forgotten(batch: Batch, fact: facts.ShareForgotten) -> None:
-    batch.add("forgotten", _SHARES.forget, fact)
+    batch.add("state", _SHARES.forget, fact)  # in order: a share may be forgotten and come back in one turn
 
 
 def head_stuck(batch: Batch, fact: facts.HeadStuck) -> None:

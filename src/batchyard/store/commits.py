@@ -251,7 +251,7 @@ class SqliteCommits:
             configuration=self._configuration(applied_seq),
             launched=state.execute(_INSTANCES.latest).fetchone()[0],
             instances=[columns.unpack_instance(row) for row in state.execute(_INSTANCES.there)],
-            shares=[HeldShare(q, share, int(usage), at) for q, share, usage, at in state.execute(_SHARES.all)],
+            shares=[HeldShare(q, name, int(usage), *rest) for q, name, usage, *rest in state.execute(_SHARES.all)],
             blocks=[Block(*row, bool(told)) for *row, told in state.execute(_BLOCKS.all)],
             used=[HeldConsumable(*row) for row in state.execute(_CONSUMED.all)],
             jobs=jobs,

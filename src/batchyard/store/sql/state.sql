@@ -100,12 +100,14 @@ CREATE TABLE instances (
 ) STRICT;
 CREATE INDEX instances_there ON instances (environment) WHERE ended_ms IS NULL;
 
--- What shares of queues with a fair-share policy have used (scheduler/fairshare.py).
+-- Active shares of queues with a fair-share policy, and what they have used (scheduler/fairshare.py).
 CREATE TABLE shares (
   queue INTEGER NOT NULL,
   share TEXT NOT NULL,
   usage TEXT NOT NULL,                   -- thousandths of a vCPU times ms, decayed; may pass 64 bits
   charged_ms INTEGER NOT NULL,           -- up to when
+  used_ms INTEGER NOT NULL DEFAULT 0,    -- when an attempt of it last opened or closed; 0: never
+  latest_cpu_milli INTEGER NOT NULL DEFAULT 0, -- of that attempt
   PRIMARY KEY (queue, share)
 ) STRICT, WITHOUT ROWID;
 

@@ -2,12 +2,12 @@
 
 -- name: record
 -- What a share has used.
-INSERT INTO shares (queue, share, usage, charged_ms) VALUES (?1, ?2, ?3, ?4)
-ON CONFLICT (queue, share) DO UPDATE SET usage = ?3, charged_ms = ?4;
+INSERT INTO shares (queue, share, usage, charged_ms, used_ms, latest_cpu_milli) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+ON CONFLICT (queue, share) DO UPDATE SET usage = ?3, charged_ms = ?4, used_ms = ?5, latest_cpu_milli = ?6;
 
 -- name: all
--- All that are active, or were while their queue had something to do.
-SELECT queue, share, usage, charged_ms FROM shares ORDER BY queue, share;
+-- All that are active.
+SELECT queue, share, usage, charged_ms, used_ms, latest_cpu_milli FROM shares ORDER BY queue, share;
 
 -- name: forget
 -- It is active no more.
