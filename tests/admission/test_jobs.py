@@ -278,3 +278,14 @@ def test_a_small_request_cannot_become_a_huge_command():
     assert len(parameters.substitute(many, {"a": "x" * 40})[0]) == 3000 * 41
     with pytest.raises(ClientError, match="longer than 131072 characters"):
         parameters.substitute(many, {"a": "x" * 30_000})
+
+
+def test_tags_of_the_task_are_the_definitions_and_the_jobs_which_win():
+    at = {"definition_tags": lambda: {"a": "definition", "b": "definition"}}
+    asked = {"tags": {"b": "job"}, "propagateTags": True}
+    assert body(submit(at=at, **asked))["taskTags"] == {"a": "definition", "b": "job"}
+    assert "taskTags" not in body(submit(at=at, **asked | {"propagateTags": False}))
+    fifty = body(submit(at={"definition_tags": lambda: {f"k{n}": "" for n in range(49)}}, **asked))
+    assert len(fifty["taskTags"]) == 50 and "refused" not in fifty
+    more = body(submit(at={"definition_tags": lambda: {f"k{n}": "" for n in range(50)}}, **asked))
+    assert more["refused"].startswith("the tags of the job definition and of the job are 51 together")

@@ -47,6 +47,12 @@ class ExecutorSuite:
         told = yard.ended(yard.pretend("run_ms=300")).ending
         assert told.stopped_ms - told.started_ms >= 300
 
+    def test_what_no_task_can_be_made_of_ends_before_it_begins(self, yard):
+        attempt = yard.pretend("run_ms=20000", refused="it bears too many tags.")
+        told = yard.ended(attempt).ending
+        assert told.status_reason == f"{NOT_STARTED}: it bears too many tags."
+        assert (told.exit_code, told.started_ms, told.reason, told.refused) == (None, None, None, True)
+
     @pytest.mark.parametrize(
         ("command", "code", "words"),
         [

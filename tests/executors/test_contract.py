@@ -35,6 +35,7 @@ EXITED, NOT_STARTED = "Essential container in task exited", "Task failed to star
             "OutOfMemoryError: Container killed due to memory usage",
         ),
         ({"exit_code": 127, "start_error": "x"}, 127, NOT_STARTED, "CannotStartContainerError: x"),
+        ({"exit_code": None, "refused": "x"}, None, f"{NOT_STARTED}: x", None),
         ({"exit_code": None, "signal": 9, "timed_out": True}, 137, "Job attempt duration exceeded timeout", None),
         # the init of a container does not die of SIGTERM, so 137 is what clients know
         ({"exit_code": None, "signal": 15, "timed_out": True}, 137, "Job attempt duration exceeded timeout", None),

@@ -217,10 +217,12 @@ class World:
     def starts_running(self, job: Handle) -> None:
         self.events.append(AttemptStarted(job.seq, job.index, self.running[job], self.now_ms))
 
-    def exits(self, job: Handle, code: int | None = 0, reason: str | None = None, timed_out: bool = False) -> None:
+    def exits(
+        self, job: Handle, code: int | None = 0, reason: str | None = None, timed_out: bool = False, **more
+    ) -> None:
         text = "Job attempt duration exceeded timeout" if timed_out else EXITED
         number = self.running.pop(job)
-        ending = Ending(code, text, reason, self.now_ms, self.now_ms, timed_out)
+        ending = Ending(code, text, reason, self.now_ms, self.now_ms, timed_out, **more)
         self.events.append(AttemptEnded(job.seq, job.index, number, ending))
 
     def loses(self, job: Handle) -> None:

@@ -179,6 +179,15 @@ def test_a_timeout_is_never_retried():
     assert (world.state(job), len(world.started)) == ("FAILED", 1)
 
 
+def test_what_no_task_can_be_made_of_is_never_retried():
+    world = World()
+    job = world.submit(world.queue(), attempts=5)
+    world.turn()
+    world.exits(job, None, refused=True)
+    world.turn()
+    assert (world.state(job), len(world.started)) == ("FAILED", 1)
+
+
 def test_a_lost_host_is_told_and_retried():
     world = World()
     queue = world.queue()

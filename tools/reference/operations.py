@@ -35,6 +35,9 @@ request's types are AWS's: a member that is missing here does not exist in AWS's
 REMARKS = {
     "CreateComputeEnvironment.tags": "`batchyard:provider`=`pretend` makes one that only pretends to run jobs.",
     "CreateComputeEnvironment.computeResources": "`maxvCpus` is the size of a pretend environment.",
+    "RegisterJobDefinition.propagateTags": "See SubmitJob.",
+    "SubmitJob.propagateTags": "The task's tags, as they are at submission, are `taskTags` of `GET /x/jobs/ID` and of "
+    "`batchyard jobs ID`; a job does not see them. With more than 50 it fails when it is to start, and is not retried.",
     "CreateComputeEnvironment.unmanagedvCpus": "The size of a pretend environment, without computeResources.",
 }
 

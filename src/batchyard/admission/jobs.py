@@ -6,6 +6,7 @@ the request is checked, converted and worded beforehand.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -45,6 +46,7 @@ class Submission(NamedTuple):
     payload_bytes: int
     gpus: int  # what the machine lends to jobs
     idempotency: bytes | None
+    definition_tags: Callable[[], dict[str, str]] = dict  # as they are now; asked only where they are propagated
 
 
 def admit(request: SubmitJobRequest, definition: CompiledDefinition, at: Submission) -> NewJob:
@@ -80,6 +82,8 @@ def admit(request: SubmitJobRequest, definition: CompiledDefinition, at: Submiss
         body["timeout"] = request.timeout
     if request.propagateTags is not UNSET:
         body["propagateTags"] = request.propagateTags
+    if body["propagateTags"]:
+        body |= tags.propagated(at.definition_tags(), body["tags"])
     if request.consumableResourcePropertiesOverride:
         body["consumableResourceProperties"] = request.consumableResourcePropertiesOverride
         if notices.CONSUMABLES not in said:

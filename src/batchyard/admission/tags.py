@@ -40,6 +40,18 @@ def without(current: dict[str, str], keys: Iterable[str]) -> dict[str, str]:
     return changed
 
 
+def propagated(definition: dict[str, str], job: dict[str, str]) -> dict[str, Any]:
+    """Members of the job's body for the tags that its tasks bear: the definition's, and the job's own, which win.
+
+    Too many of them are no mistake of the submission: AWS fails the job when it makes the task (reference "Tags").
+    """
+    found = definition | job
+    if len(found) <= TAGS_MAX:
+        return {"taskTags": found}
+    refused = f"the tags of the job definition and of the job are {len(found)} together, a task can have {TAGS_MAX}."
+    return {"taskTags": found, "refused": f"{refused} Give fewer, or submit with propagateTags false."}
+
+
 def _few(tags: dict[str, str]) -> dict[str, str]:
     if len(tags) > TAGS_MAX:
         raise ClientError(

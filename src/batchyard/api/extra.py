@@ -49,7 +49,7 @@ ROUTES = (
         "GET",
         "/x/jobs/ID",
         "The job as DescribeJobs shows it, with what it asked for and did not get (`notices`) and, attempt by attempt, "
-        "what was used and where it lies (`runs`).",
+        "what was used and where it lies (`runs`). `taskTags` are those that its tasks bear by propagateTags.",
     ),
     ExtraRoute(
         "GET",
@@ -123,6 +123,7 @@ def _job(context: Context, call: Call, given: str) -> dict[str, Any]:
         raise ClientError(f"Job {given} does not exist in region {call.region}.", "Find its id with ListJobs.")
     attempts = context.reader.attempts(row.seq, row.index) if row.attempts else []
     return msgspec.to_builtins(detail(context, call, row)) | {
+        "taskTags": row.body.get("taskTags", {}),
         "notices": [*row.body["notices"], *_machine_notices(context, row)],
         "runs": [_run(context, row, attempt) for attempt in attempts],
     }

@@ -29,7 +29,8 @@ REASON_MAX = 255  # characters of container.reason
 def order(spec: AttemptSpec, settings: Settings, environ: Mapping[str, str]) -> dict[str, Any]:
     """What a slot is told to run. `environ` is where the variables of `process_pass_env` come from.
 
-    `day` names the log's directory, `timeout_s` and `grace_s` are durations, `memory_mib` 0 is no limit.
+    `day` names the log's directory, `timeout_s` and `grace_s` are durations, `memory_mib` 0 is no limit. What is
+    `refused` is not started: it ends with that status reason.
     """
     work = f"{settings.data}/work/{spec.attempt}"
     return {
@@ -43,6 +44,7 @@ def order(spec: AttemptSpec, settings: Settings, environ: Mapping[str, str]) -> 
         "grace_s": settings.stop_grace_s,
         "memory_mib": spec.needs.memory_mib,
         "log_bytes": settings.log_max_mib << 20,
+        "refused": spec.refused,
     }
 
 
@@ -85,7 +87,10 @@ def ending(record: Mapping[str, Any]) -> Ending:
     exit_code, reason, status_reason = record["exit_code"], None, EXITED
     if record["signal"] is not None:
         exit_code = SIGNAL_BASE + record["signal"]
-    if record["start_error"] is not None:
+    refused = record.get("refused")
+    if refused is not None:
+        status_reason = f"{NOT_STARTED}: {refused}"
+    elif record["start_error"] is not None:
         status_reason, reason = NOT_STARTED, f"CannotStartContainerError: {record['start_error']}"[:REASON_MAX]
     elif record["timed_out"]:
         status_reason = TIMED_OUT
@@ -102,4 +107,5 @@ def ending(record: Mapping[str, Any]) -> Ending:
         timed_out=record["timed_out"],
         peak_memory_bytes=record["peak_memory_bytes"],
         cpu_ms=record["cpu_ms"],
+        refused=refused is not None,
     )

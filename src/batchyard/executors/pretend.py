@@ -38,12 +38,15 @@ class Record(NamedTuple):
     stop_ms: int | None = None  # when it was told to end
     error: str | None = None  # why it could not begin
     kill_ms: int | None = None  # when it is killed then, if not after `grace_ms`
+    refused: str | None = None  # why no task can be made of it
 
 
 def fate(record: Record) -> dict[str, Any]:
     """How and when the attempt ends if nobody stops it (any more), as the exit record of a real one."""
     begun: dict[str, Any] = {"started_ms": record.began_ms, "stopped_ms": record.began_ms, "start_error": None}
     begun |= {"exit_code": None, "signal": None, "oom": False, "timed_out": False, "peak_memory_bytes": 0, "cpu_ms": 0}
+    if record.refused is not None:
+        return begun | {"started_ms": None, "refused": record.refused, "peak_memory_bytes": None}
     code, error = _refusal(record)
     if error is not None:
         return begun | {"started_ms": None, "exit_code": code, "start_error": error, "peak_memory_bytes": None}
@@ -126,6 +129,7 @@ class PretendExecutor:
             timeout_ms=None if spec.timeout_s is None else spec.timeout_s * 1000,
             grace_ms=self._grace_ms,
             began_ms=self._clock.now_ms(),
+            refused=spec.refused,
         )
         try:
             self._write_log(spec, record)

@@ -140,7 +140,8 @@ class AttemptStarted(NamedTuple):
 class Ending(NamedTuple):
     """How an attempt ended, in the words clients read (reference "Exit semantics").
 
-    `exit_code` is None when nothing ran; a signal k is 128+k. `timed_out` endings are never retried.
+    `exit_code` is None when nothing ran; a signal k is 128+k. `timed_out` endings are never retried, nor are `refused`
+    ones: no task can be made of the job, whenever it is tried.
     """
 
     exit_code: int | None
@@ -151,6 +152,7 @@ class Ending(NamedTuple):
     timed_out: bool = False
     peak_memory_bytes: int | None = None
     cpu_ms: int | None = None
+    refused: bool = False
 
 
 class AttemptEnded(NamedTuple):

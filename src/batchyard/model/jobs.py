@@ -203,3 +203,4 @@ class AttemptSpec(NamedTuple):
     opened_ms: int
     container: dict[str, Any]
     fargate: bool = False  # a slice of Fargate, on no instance
+    refused: str | None = None  # why no task can be made of it: it ends so, and nothing is started

@@ -13,7 +13,7 @@ from batchyard.model.jobs import RetryPolicy
 
 def again(policy: RetryPolicy, number: int, ending: Ending) -> bool:
     """Whether attempt `number`, which failed with `ending`, is followed by another one."""
-    if ending.timed_out or number >= policy.attempts:
+    if ending.timed_out or ending.refused or number >= policy.attempts:
         return False
     for rule in policy.rules:
         if rule.matches(ending.exit_code, ending.reason, ending.status_reason):

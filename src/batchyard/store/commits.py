@@ -311,7 +311,8 @@ class SqliteCommits:
         row = self._requests.execute(_SUBMISSIONS.for_attempt, (job,)).fetchone()
         if row is None:
             return None
-        packed, name, size, region, queue, definition, cpu_milli, memory_mib, gpus, timeout_s, body = row
+        packed, name, size, region, queue, definition, cpu_milli, memory_mib, gpus, timeout_s, content = row
+        body = columns.decode(content)
         spec = AttemptSpec(
             attempt="",
             job_id="",
@@ -326,7 +327,8 @@ class SqliteCommits:
             needs=Needs(cpu_milli, memory_mib, gpus),
             timeout_s=timeout_s,
             opened_ms=0,
-            container=columns.decode(body)["container"],
+            container=body["container"],
+            refused=body.get("refused"),
         )
         return columns.unpack_uuid(packed), spec
 

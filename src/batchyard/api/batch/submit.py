@@ -27,6 +27,7 @@ async def submit_job(context: Context, call: Call, request: SubmitJobRequest) ->
         payload_bytes=len(call.body),
         gpus=context.settings.gpus,
         idempotency=call.idempotency,
+        definition_tags=lambda: context.tags(row.id, row.body),
     )
     job = jobs.admit(request, context.definitions.compiled(row), submission)
     uuid = await context.intake.submit(job)

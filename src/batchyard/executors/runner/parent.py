@@ -154,7 +154,7 @@ class Runner:
         for line in client.receive():
             order = json.loads(line)
             if order["op"] == "start":
-                self._start(order["attempt"], order["user"], line, client)
+                self._start(order["attempt"], order, line, client)
             elif order["op"] == "stop":
                 self._pass_on(order["attempt"], line)
             elif order["op"] == "release":
@@ -170,17 +170,18 @@ class Runner:
         elif client.flush():
             self._poll.modify(client.fileno(), select.EPOLLIN)
 
-    def _start(self, attempt: str, user: str | None, line: bytes, client: Lines) -> None:
+    def _start(self, attempt: str, order: dict, line: bytes, client: Lines) -> None:
         """Give the order to a slot; an attempt that was started before is answered with its news."""
         if attempt in self._attempts:
             self._answer(attempt, client)
             return
-        try:
-            identity = self._identity(user)
-        except KeyError:
-            self._refuse(attempt, f"unable to find user {user}: no matching entries in passwd file")
+        if order.get("refused"):
+            self._refuse(attempt, order["refused"], "refused")
             return
-        self._give(attempt, identity, line, 1)
+        try:
+            self._give(attempt, self._identity(order["user"]), line, 1)
+        except KeyError:
+            self._refuse(attempt, f"unable to find user {order['user']}: no matching entries in passwd file")
 
     def _give(self, attempt: str, identity: sandbox.Identity, line: bytes, tries: int) -> None:
         seat = next((idle for idle in reversed(self._idle) if idle.identity == identity), None)
@@ -198,10 +199,10 @@ class Runner:
         seat.lines.send(line)
         seat.lines.flush()
 
-    def _refuse(self, attempt: str, message: str) -> None:
-        """Record an attempt that no slot was asked to run as one that failed to start."""
+    def _refuse(self, attempt: str, message: str, member: str = "start_error") -> None:
+        """Record an attempt that no slot was asked to run as one that failed to start, for the reason in `member`."""
         log.warning("refused: %s", message, extra={"attempt": attempt})
-        self._write_record(attempt, start_error=message)
+        self._write_record(attempt, **{member: message})
         self._attempts[attempt] = None
         for client in self._clients.values():
             self._answer(attempt, client)
