@@ -20,7 +20,20 @@ from pathlib import Path
 
 from bench.measure import BUSY, Measure, busy_cores, machine, short_machine
 
-SCENARIOS = ("submit", "array", "latency", "children", "memory", "turns", "explain", "logs", "deletion", "observing")
+SCENARIOS = (
+    "submit",
+    "array",
+    "latency",
+    "children",
+    "memory",
+    "turns",
+    "explain",
+    "logs",
+    "deletion",
+    "observing",
+    "placements",
+    "trust",
+)
 BUDGETS = Path(__file__).parent / "budgets.toml"
 _COMPARE = {">=": operator.ge, "<=": operator.le, "<": operator.lt}
 _HEAD = """\

@@ -75,9 +75,13 @@ class Site:
             print(f"the server said:\n{self.log.read_text()[-3000:]}", file=sys.stderr)
         if self._connection is not None:
             self._connection.close()
+        self.stop()
+        shutil.rmtree(self._base, ignore_errors=True)
+
+    def stop(self) -> None:
+        """End the server; what it stored can still be read."""
         self._serve.terminate()
         self._serve.wait(30)
-        shutil.rmtree(self._base, ignore_errors=True)
 
     def _answers(self) -> bool:
         if self._serve.poll() is not None:
