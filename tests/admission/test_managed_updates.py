@@ -68,7 +68,7 @@ def test_what_was_desired_at_the_creation_is_not_desired_again():
         ({"desiredvCpus": 3}, "Manually scaling down compute environment is not supported. Disconnecting job queues"),
         ({"scalingPolicy": {"minScaleDownDelayMinutes": 19}}, "between 20 and 10080, got 19."),
         ({"type": "FARGATE"}, "type cannot be changed from EC2 to FARGATE."),
-        ({"capacityTags": {"a": "b"}}, "Batchyard does not support capacityTags"),
+        ({"managedInstancesProvider": {}}, "managedInstancesProvider is for type ECS_MANAGED_INSTANCES"),
     ],
 )
 def test_bounds_are_refused_as_at_the_creation(resources, text):

@@ -134,7 +134,8 @@ def _submitted(request: shapes.SubmitJobRequest, body: dict[str, Any] | None = N
 
 def _environment(request: shapes.CreateComputeEnvironmentRequest) -> Outcome:
     new = environments.admit(request, REGION, UUID, NOW_MS, built_in)
-    return Outcome(new._replace(body=b""), (), msgspec.json.decode(new.body))
+    body = msgspec.json.decode(new.body)
+    return Outcome((new._replace(body=b""), body.pop("capacity", None), body.get("room")), (), body)
 
 
 def _queue(request: shapes.CreateJobQueueRequest) -> Outcome:
@@ -166,7 +167,7 @@ def _queue_change(request: shapes.UpdateJobQueueRequest) -> Outcome:
 TRIALS = {
     "RegisterJobDefinition": Trial(DEFINITION, _defined, ("containerProperties", "retryStrategy", "timeout")),
     "SubmitJob": Trial(SUBMISSION, _submitted, ("containerOverrides", "retryStrategy", "timeout", "arrayProperties")),
-    "CreateComputeEnvironment": Trial(ENVIRONMENT, _environment, ()),
+    "CreateComputeEnvironment": Trial(MANAGED, _environment, ("computeResources",)),
     "CreateJobQueue": Trial(QUEUE, _queue, ()),
     "UpdateComputeEnvironment": Trial(
         {"computeEnvironment": "base", "state": "ENABLED"}, _environment_change, ("computeResources", "updatePolicy")
@@ -283,7 +284,23 @@ SAMPLES: dict[str, tuple[dict[str, Any], ...]] = {
             }
         },
     ),
-    "CreateComputeEnvironment.computeResources": ({"computeResources": {"type": "EC2", "maxvCpus": 4, "subnets": []}},),
+    "CreateComputeEnvironment.type": ({"type": "MANAGED"}, ENVIRONMENT | {"computeResources": None}),
+    "CreateComputeEnvironment.unmanagedvCpus": (ENVIRONMENT | {"computeResources": None, "unmanagedvCpus": 2},),
+    "CreateComputeEnvironment.computeResources": ({"computeResources": {"maxvCpus": 4}},),
+    "CreateComputeEnvironment.computeResources.type": tuple(
+        {"computeResources": {"type": each, "allocationStrategy": "BEST_FIT_PROGRESSIVE"}} for each in ("EC2", "SPOT")
+    )
+    + ({"computeResources": {"type": "ECS_MANAGED_INSTANCES"}},),
+    "CreateComputeEnvironment.computeResources.spotIamFleetRole": ({"computeResources": {"spotIamFleetRole": ROLE}},),
+    **{
+        f"{operation}.computeResources.{member}": ({"computeResources": {member: value}},)
+        for operation in ("CreateComputeEnvironment", "UpdateComputeEnvironment")
+        for member, value in (
+            ("instanceTypes", ["m5"]),
+            ("ec2Configuration", [{"imageType": "ECS_AL2023"}]),
+            ("scalingPolicy", {"minScaleDownDelayMinutes": 30}),
+        )
+    },
     "CreateComputeEnvironment.eksConfiguration": (
         {
             "eksConfiguration": {
@@ -307,13 +324,6 @@ SAMPLES: dict[str, tuple[dict[str, Any], ...]] = {
     "UpdateComputeEnvironment.computeResources": ({"computeResources": {"maxvCpus": 4}},),
     "UpdateComputeEnvironment.ecsSettings": ({"ecsSettings": {}},),
     "UpdateComputeEnvironment.eksConfiguration": ({"eksConfiguration": {}},),
-    "UpdateComputeEnvironment.computeResources.instanceTypes": ({"computeResources": {"instanceTypes": ["m5"]}},),
-    "UpdateComputeEnvironment.computeResources.ec2Configuration": (
-        {"computeResources": {"ec2Configuration": [{"imageType": "ECS_AL2023"}]}},
-    ),
-    "UpdateComputeEnvironment.computeResources.scalingPolicy": (
-        {"computeResources": {"scalingPolicy": {"minScaleDownDelayMinutes": 30}}},
-    ),
     "UpdateComputeEnvironment.computeResources.type": (
         {"computeResources": {"type": "EC2", "allocationStrategy": "BEST_FIT_PROGRESSIVE"}},
         {"computeResources": {"type": "FARGATE"}},

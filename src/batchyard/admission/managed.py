@@ -59,6 +59,12 @@ class Machines(Protocol):
         """The name of the smallest type on which jobs may hold so much; None if there is none."""
 
 
+def of_managed_instances() -> ClientError:
+    return ClientError(
+        "managedInstancesProvider is for type ECS_MANAGED_INSTANCES, which Batchyard does not support.", "Leave it out."
+    )
+
+
 def is_service_linked(role: str) -> bool:
     return SERVICE_LINKED in role or "/aws-service-role/" in role
 
@@ -71,6 +77,8 @@ def admit(
         raise ClientError(
             f"computeResources.type {resources.type!r} is not supported by Batchyard.", f"Use {', '.join(KINDS)}."
         )
+    if resources.managedInstancesProvider is not UNSET:
+        raise of_managed_instances()
     if resources.maxvCpus is UNSET:
         raise ClientError("Resource maxvCpus is required.")
     if not 1 <= resources.maxvCpus <= VCPUS_MAX:

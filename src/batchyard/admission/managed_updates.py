@@ -108,9 +108,8 @@ def _check_fargate(given: Mapping[str, Any], capacity: Capacity) -> None:
 
 
 def _check_kind(given: Mapping[str, Any], capacity: Capacity) -> None:
-    for member in ("managedInstancesProvider", "capacityTags"):
-        if member in given:
-            raise ClientError(f"Batchyard does not support {member} of compute environments.", "Leave it out.")
+    if "managedInstancesProvider" in given:
+        raise managed.of_managed_instances()
     if not capacity.fargate and given.get("type", env.EC2) not in (env.EC2, env.SPOT):
         raise ClientError(f"type cannot be changed from {capacity.kind} to {given['type']}.", NEXT)
 
