@@ -96,7 +96,9 @@ class Rows:
                 self.instances[fact.number] = self.instances[fact.number]._replace(idle_since_ms=fact.at_ms)
             elif isinstance(fact, f.InstanceWarned):
                 assert self.jobs_on(fact.number), f"instance {fact.number} is warned, though it could go at once"
-                assert self.instances[fact.number].leaving is None, f"instance {fact.number} is warned twice"
+                before = self.instances[fact.number].leaving
+                sooner = before is None or fact.leaving.reclaim_ms < before.reclaim_ms
+                assert sooner, f"instance {fact.number} is warned twice, and not to go sooner"
                 self.instances[fact.number] = self.instances[fact.number]._replace(leaving=fact.leaving)
             elif isinstance(fact, f.InstanceReclaimed):
                 held = self.instances[fact.number]

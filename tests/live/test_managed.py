@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import botocore.exceptions
 import pytest
 
 from tests.harness.site import Site
@@ -111,22 +110,3 @@ def test_instances_and_their_jobs_survive_the_engine(managed_site, tmp_path):
     assert ended["status"] == "SUCCEEDED"
     assert len(ended["attempts"]) == 1
     assert desired(site, "kept") == 2
-
-
-def test_bounds_change_while_jobs_wait(managed_site):
-    site, batch = managed_site, managed_site.client("batch")
-    name = environment(site, "growing", maxvCpus=1, instanceTypes=["optimal"])
-    growing = queue(site, "growing", name)
-    site.definition("waits2", "sleep", "600", vcpus=2)
-    job = site.submit(growing, "waits2")
-    batch.update_compute_environment(
-        computeEnvironment=name, computeResources={"maxvCpus": 4, "scalingPolicy": {"minScaleDownDelayMinutes": 20}}
-    )
-    site.wait_for(lambda: site.describe(job)["status"] == "RUNNING", "the higher maximum lets it run")
-    (found,) = batch.describe_compute_environments(computeEnvironments=[name])["computeEnvironments"]
-    assert found["computeResources"]["maxvCpus"] == 4
-    assert found["computeResources"]["scalingPolicy"] == {"minScaleDownDelayMinutes": 20}
-    with pytest.raises(botocore.exceptions.ClientError, match="Manually scaling down compute environment"):
-        batch.update_compute_environment(computeEnvironment=name, computeResources={"desiredvCpus": 0})
-    batch.terminate_job(jobId=job, reason="enough")
-    site.finished(job)

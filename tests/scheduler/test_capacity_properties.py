@@ -41,7 +41,9 @@ class Player:
         self.world = world = World(twins=True)
         boot_ms, linger_ms = draw(st.sampled_from([0, 0, 30])), draw(st.sampled_from([15, 40, 10_000]))
         warning_ms = draw(st.sampled_from([0, 30, 30, 10_000]))
-        world.machine(MACHINE.cpu_milli // 1000, MACHINE.memory_mib, MACHINE.gpus, boot_ms, linger_ms, warning_ms)
+        world.machine(
+            MACHINE.cpu_milli // 1000, MACHINE.memory_mib, MACHINE.gpus, boot_ms, linger_ms, warning_ms=warning_ms
+        )
         drawn = draw(st.lists(capacities(), min_size=1, max_size=3))
         self.places = [world.environment() if each is None else world.managed(each) for each in drawn]
         self.queues = [world.queue(*draw(st.permutations(self.places)), priority=p) for p in (1, 2)]
@@ -72,9 +74,24 @@ class Player:
             world.strikes(*self.draw(st.lists(st.integers(0, 5), max_size=3)))
         elif kind == 10:
             world.interrupt(self.draw(st.sampled_from(self.places)))
+        elif kind == 11:
+            self.rebuild(self.draw(st.sampled_from(self.places)))
         if self.draw(st.booleans()):
             world.turn(advance_ms=self.draw(st.sampled_from([0, 5, 20, 50])))
         self.check_machine()
+
+    def rebuild(self, place: int) -> None:
+        """Other bounds for slices; other bounds, types or another kind for instances."""
+        current = self.world.current(place).capacity
+        if current is None:
+            return
+        changed = current._replace(max_cpu_milli=self.draw(st.integers(1, 24)) * 1000)
+        if not current.fargate:
+            changed = self.draw(capacities().filter(lambda each: each is not None and not each.fargate))
+            wanted = self.draw(st.sampled_from([0, 0, changed.max_cpu_milli // 2]))
+            patience_ms = self.draw(st.sampled_from([0, 30, 10_000]))
+            changed = changed._replace(desired_cpu_milli=wanted, update_ms=patience_ms)
+        self.world.update(place, capacity=changed)
 
     def check_machine(self) -> None:
         """What instances take, and what jobs hold beside them, fits the machine; counted from rows alone."""

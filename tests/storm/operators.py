@@ -9,10 +9,20 @@ from __future__ import annotations
 import random
 
 from batchyard.errors import ApiError
+from batchyard.model.environments import (
+    BEST_FIT_PROGRESSIVE,
+    EC2,
+    SPOT,
+    SPOT_CAPACITY_OPTIMIZED,
+    Capacity,
+    InstanceType,
+)
 from batchyard.model.jobs import TERMINATE, Deletion, EnvironmentChange, NewEnvironment, NewQueue, QueueChange
+from batchyard.model.needs import Needs
 from tests.storm.callers import REGION, AskedStop, Callers
 
 QUEUE_DELETED = "JobQueue deleted"
+TYPES = tuple(InstanceType(f"t{n}", Needs(n * 1000, 2048 * n), 2000 * n, 100 * n, 30 * n, n % 5) for n in (1, 2, 4))
 
 
 class Operators:
@@ -24,9 +34,11 @@ class Operators:
         self.names: dict[int, str] = {}
         self.deleted: set[int] = set()  # queues and environments whose deletion was acknowledged
         self.made = 0
+        self.capacities: dict[int, Capacity] = {}  # of managed environments
 
     async def act(self, intake) -> None:
-        act = self.rng.choice([self._reorder, self._switch, self._delete_queue, self._come_and_go])
+        acts = [self._reorder, self._switch, self._delete_queue, self._come_and_go]
+        act = self.rng.choice([*acts, self._rebuild] if self.capacities else acts)
         try:
             await act(intake)
         except ApiError:
@@ -52,6 +64,26 @@ class Operators:
         for number in self.environments[1:]:
             change = self._call(name=self.names[number], enabled=self.rng.random() < 0.5)
             await intake.update_environment(EnvironmentChange(**change))
+
+    async def _rebuild(self, intake) -> None:
+        """A managed environment is to have other bounds, types or another kind of them. What fits the machine fits
+        there afterwards, too."""
+        rng, number = self.rng, self.rng.choice(list(self.capacities))
+        before = self.capacities[number]
+        most = before.max_cpu_milli
+        changed = before._replace(max_cpu_milli=rng.choice([most, most, most * 2]), desired_cpu_milli=0)
+        if not before.fargate:
+            kind = rng.choice([before.kind, EC2, SPOT])
+            changed = changed._replace(
+                kind=kind,
+                strategy=SPOT_CAPACITY_OPTIMIZED if kind == SPOT else BEST_FIT_PROGRESSIVE,
+                types=tuple(rng.sample(TYPES, rng.randrange(1, len(TYPES) + 1))),
+                desired_cpu_milli=rng.choice([0, 0, 2000]),
+                linger_ms=rng.choice([None, 1, 500]),
+                update_ms=rng.choice([0, 100, 2000, 10**6]),
+            )
+        call = self._call(name=self.names[number], members={"capacity": changed})
+        await intake.update_environment(EnvironmentChange(**call))
 
     async def _delete_queue(self, intake) -> None:
         """As the guide says it: disable, delete; then another one in its place."""

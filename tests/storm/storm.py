@@ -24,7 +24,6 @@ from batchyard.model.environments import (
     FARGATE_SPOT,
     SPOT,
     Capacity,
-    InstanceType,
     Timing,
 )
 from batchyard.model.jobs import NewDefinition, NewEnvironment, NewQueue
@@ -36,7 +35,7 @@ from batchyard.store.intake import SqliteIntake
 from tests.storm.auditor import Auditor
 from tests.storm.callers import REGION, Callers
 from tests.storm.machine import Crash, Machine
-from tests.storm.operators import Operators
+from tests.storm.operators import TYPES, Operators
 
 
 class VirtualClock:
@@ -191,9 +190,12 @@ class Storm:
         intake, rng, queues = self.intake, self.rng, self.callers.queues
         environments = []
         for number in range(rng.randrange(1, 3)):
-            body = msgspec.json.encode(self._environment())
+            made = self._environment()
+            body = msgspec.json.encode(made)
             environment = NewEnvironment(REGION, f"e{number}", f"uuid-{number}", "KIND", "local", True, body, 1)
             environments.append(await intake.create_environment(environment))
+            if made:
+                self.operators.capacities[environments[-1]] = made["capacity"]
         for number in range(rng.randrange(1, 4)):
             order = tuple(rng.sample(environments, len(environments)))
             queue = NewQueue(REGION, f"q{number}", rng.randrange(3), True, order, self.callers.queue_body, 1)
@@ -210,11 +212,8 @@ class Storm:
         kind = rng.choice([None, None, EC2, EC2, FARGATE, SPOT, SPOT, FARGATE_SPOT])
         if kind is None:
             return {}
-        types = tuple(
-            InstanceType(f"t{n}", Needs(n * 1000, 2048 * n), 2000 * n, 100 * n, 30 * n, n % 5) for n in (1, 2, 4)
-        )
         strategy = rng.choice([BEST_FIT_PROGRESSIVE, BEST_FIT_PROGRESSIVE_ORDERED])
-        return {"capacity": Capacity(kind, most, 0, 0, strategy, 100, types, carves=True)}
+        return {"capacity": Capacity(kind, most, 0, 0, strategy, 100, TYPES, carves=True)}
 
     # -- time -----------------------------------------------------------------------------------------------------
 

@@ -29,6 +29,8 @@ FAILED.""",
         "## A compute environment or job queue",
         text.picture("mermaid", diagram(states.PLACE_MOVES)),
         """- VALID: it is there. Whether it is ENABLED is its owner's switch and no state of this kind.
+- UPDATING, of environments: instances that a change of `computeResources` replaces still run jobs. New jobs run, too.
+- INVALID, of environments: nothing can run there as things are; `statusReason` says why. Queues try their next one.
 - DELETING: its deletion was asked for. A queue's jobs are being ended; what runs in an environment goes on to its end.
 - DELETED: nothing of it lives. No call knows it any more and its name is free; old jobs still show its ARN.""",
     )

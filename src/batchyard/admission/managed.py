@@ -59,9 +59,10 @@ class Machines(Protocol):
         """The name of the smallest type on which jobs may hold so much; None if there is none."""
 
 
-def of_managed_instances() -> ClientError:
+def of_managed_instances(kind: str) -> ClientError:
     return ClientError(
-        "managedInstancesProvider is for type ECS_MANAGED_INSTANCES, which Batchyard does not support.", "Leave it out."
+        f"managedInstancesProvider is for type ECS_MANAGED_INSTANCES, not for {kind}, and Batchyard lacks that type.",
+        "Leave it out.",
     )
 
 
@@ -78,7 +79,7 @@ def admit(
             f"computeResources.type {resources.type!r} is not supported by Batchyard.", f"Use {', '.join(KINDS)}."
         )
     if resources.managedInstancesProvider is not UNSET:
-        raise of_managed_instances()
+        raise of_managed_instances(resources.type)
     if resources.maxvCpus is UNSET:
         raise ClientError("Resource maxvCpus is required.")
     if not 1 <= resources.maxvCpus <= VCPUS_MAX:

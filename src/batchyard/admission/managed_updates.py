@@ -109,7 +109,7 @@ def _check_fargate(given: Mapping[str, Any], capacity: Capacity) -> None:
 
 def _check_kind(given: Mapping[str, Any], capacity: Capacity) -> None:
     if "managedInstancesProvider" in given:
-        raise managed.of_managed_instances()
+        raise managed.of_managed_instances(capacity.kind)
     if not capacity.fargate and given.get("type", env.EC2) not in (env.EC2, env.SPOT):
         raise ClientError(f"type cannot be changed from {capacity.kind} to {given['type']}.", NEXT)
 

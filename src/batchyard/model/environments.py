@@ -22,6 +22,7 @@ SPOT_CAPACITY_OPTIMIZED_PRIORITIZED = "SPOT_CAPACITY_OPTIMIZED_PRIORITIZED"
 
 UPDATE_MS = 1_800_000  # AWS's default for jobExecutionTimeoutMinutes
 
+UPDATED = "its compute environment was updated"  # why an instance goes that an update replaces
 FIT = "local.fit"  # the type of an instance that is carved to the measure of a job
 
 

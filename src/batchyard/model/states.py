@@ -35,10 +35,13 @@ PARENT_MOVES: dict[int, frozenset[int]] = {
 }
 
 # The status of a compute environment or job queue. Nothing has to be provisioned, so a new one is VALID at once; one
-# that is DELETING goes when nothing that lives is left of it, and then it is known no longer.
-VALID, DELETING, DELETED = "VALID", "DELETING", "DELETED"
+# that is DELETING goes when nothing that lives is left of it, and then it is known no longer. Only environments are
+# UPDATING, while instances are replaced, or INVALID, while nothing can run in them; which one is told by rows.
+VALID, UPDATING, INVALID, DELETING, DELETED = "VALID", "UPDATING", "INVALID", "DELETING", "DELETED"
 PLACE_MOVES: dict[str, frozenset[str]] = {
-    VALID: frozenset({DELETING}),
+    VALID: frozenset({UPDATING, INVALID, DELETING}),
+    UPDATING: frozenset({VALID, INVALID, DELETING}),
+    INVALID: frozenset({VALID, UPDATING, DELETING}),
     DELETING: frozenset({DELETED}),
     DELETED: frozenset(),
 }

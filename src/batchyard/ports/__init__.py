@@ -69,10 +69,8 @@ class Intake(Protocol):
         """Likewise. ClientError also if one of the named environments is unknown or being deleted."""
 
     async def delete_environment(self, deletion: Deletion) -> bool:
-        """Store the wish; False if there is no such environment.
-
-        ClientError unless it is DISABLED, no queue names it, and it is not being deleted yet.
-        """
+        """Store the wish; False if there is no such environment. ClientError unless it is DISABLED, no queue names it,
+        and it is not being deleted yet."""
 
     async def delete_queue(self, deletion: Deletion) -> bool:
         """Likewise; ClientError unless the queue is DISABLED and not being deleted yet."""
@@ -108,6 +106,7 @@ class EnvironmentRow(NamedTuple):
     enabled: bool
     body: dict[str, Any]
     status: str = VALID  # of model/states.py; DELETED ones are found by number only
+    reason: str | None = None  # why it is UPDATING or INVALID
 
 
 class QueueRow(NamedTuple):

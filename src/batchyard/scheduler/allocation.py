@@ -32,8 +32,7 @@ def ranked(capacity: Capacity, needs: Needs, machine: Needs) -> tuple[InstanceTy
         and room.fits(machine)
     ]
     if capacity.spot:
-        most = capacity.bid_percent
-        fitting = [(order, each) for order, each in fitting if each.spot_price * 100 <= most * each.price]
+        fitting = [(order, each) for order, each in fitting if _affordable(capacity, each)]
     plain = [pair for pair in fitting if not pair[1].room.gpus]
     if plain and not needs.gpus:
         fitting = plain
@@ -57,6 +56,22 @@ def choose(
         if each.room.fits(free) and _within(capacity, held_cpu_milli + each.room.cpu_milli):
             return each
     return None
+
+
+def makes(capacity: Capacity, kind: str, name: str, room: Needs, usable_mib: int) -> bool:
+    """Whether the environment could make this very instance, of an environment that was of `kind`, once more."""
+    if kind != capacity.kind:
+        return False
+    if name == env.FIT:
+        return capacity.carves
+    return any(
+        (each.name, each.room, each.usable_mib) == (name, room, usable_mib) and _affordable(capacity, each)
+        for each in capacity.types
+    )
+
+
+def _affordable(capacity: Capacity, each: InstanceType) -> bool:
+    return not capacity.spot or each.spot_price * 100 <= capacity.bid_percent * each.price
 
 
 def _carved(capacity: Capacity, needs: Needs) -> tuple[InstanceType, ...]:

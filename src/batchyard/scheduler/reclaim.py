@@ -34,8 +34,9 @@ Key = tuple[int, int]  # (job, index)
 
 
 def warn(state: State, instance: Instance, reclaim_ms: int, cause: str) -> None:
-    """The instance is to go at `reclaim_ms`, or at once if nothing runs on it; no effect on one that is going."""
-    if instance.leaving is not None:
+    """The instance is to go at `reclaim_ms`, or at once if nothing runs on it; no effect on one that goes by then."""
+    leaving = instance.leaving
+    if leaving is not None and (leaving.reclaimed_ms is not None or leaving.reclaim_ms <= reclaim_ms):
         return
     if not instance.jobs:
         capacity.end(state, instance, cause)
@@ -96,7 +97,7 @@ def _order_stop(state: State, key: Key, grace_ms: int) -> None:
 
 def proceed(state: State, woken: Sequence[int]) -> None:
     """Reclaim what is due of the instances that were woken; end those that leave and lost their last job."""
-    for number in woken:
+    for number in sorted(set(woken)):  # not in the order of timers: some of those are older than what rows tell
         instance = state.instances.get(number)
         if instance is not None and instance.jobs and _is_due(state, instance):
             assert instance.leaving is not None

@@ -50,6 +50,7 @@ from batchyard.scheduler import (
     ordering,
     reclaim,
     serving,
+    updates,
 )
 from batchyard.scheduler.serving import FACTS_PER_TURN
 from batchyard.scheduler.state import Array, Environment, Job, Open, Provider, Queue, State
@@ -245,7 +246,11 @@ def _environment_changed(state: State, event: EnvironmentChanged) -> None:
     if _is_new(state, event.seq):
         if event.room is not None:
             _provider_sized(state, ProviderSized(event.provider, event.room))
+        known = state.environments.get(event.environment)
+        before = None if known is None else known.capacity
         _set_environment(state, event)
+        if before is not None:
+            updates.replace(state, state.environments[event.environment], before)
         if event.enabled and event.capacity is not None and event.capacity.desired_cpu_milli:
             desired = event.capacity.desired_cpu_milli
             capacity.fill(state, state.environments[event.environment], desired, capacity.Pledges())

@@ -55,6 +55,7 @@ class EnvironmentBody(msgspec.Struct):
     room: Needs | None = None
     capacity: Capacity | None = None
     unmanagedvCpus: int | None = None
+    resources_seq: int = 0
 
 
 class TimeLimitAction(msgspec.Struct):
@@ -71,6 +72,7 @@ class QueueBody(msgspec.Struct):
 
 
 ENVIRONMENT, QUEUE = "environment", "queue"
+RESOURCES_SEQ = "resources_seq"  # in an environment's body: number of the latest change of what it may hold
 
 _environment_decoder = msgspec.json.Decoder(EnvironmentValue)
 environment_body = msgspec.json.Decoder(EnvironmentBody).decode
@@ -85,6 +87,11 @@ def queue_limits(body: str) -> tuple[TimeLimit, ...]:
     """The time limits in a job queue's body."""
     actions = _queue_body_decoder.decode(body).jobStateTimeLimitActions
     return tuple(TimeLimit(code_of(action.reason), action.maxTimeSeconds * 1000) for action in actions)
+
+
+def environment_told(body: dict[str, Any]) -> EnvironmentBody:
+    """What the engine is told of a compute environment, of a body that is decoded already."""
+    return msgspec.convert(body, EnvironmentBody)
 
 
 def encode(value: Any) -> str:

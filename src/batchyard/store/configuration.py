@@ -79,10 +79,13 @@ class Configuration:
         _refuse_in_flux(row, "update")
         _refuse_overtaken(row.body, change)
         enabled = row.enabled if change.enabled is None else int(change.enabled)
-        body = _merged(row.body, change)
         seq = self._number(change.at_ms)
+        fresh = "capacity" in change.members
+        if fresh:  # the environment is UPDATING until the engine has applied this
+            change = change._replace(members=dict(change.members) | {columns.RESOURCES_SEQ: seq})
+        body = _merged(row.body, change)
         db.execute(_ENVIRONMENTS.update, (seq, enabled, body, row.id))
-        value = _environment_value(row.provider, row.uuid, enabled, 0, body, fresh="capacity" in change.members)
+        value = _environment_value(row.provider, row.uuid, enabled, 0, body, fresh=fresh)
         _record(db, seq, row.id, ENVIRONMENT, value, change.at_ms, change.idempotency)
         return True
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from batchyard.model import ids
 from batchyard.model.environments import HeldInstance
+from batchyard.model.needs import Needs
 from batchyard.model.states import DELETED, DELETING, FAILED, NAMES, SUBMITTED, SUCCEEDED, VALID
 from batchyard.ports import (
     AttemptRow,
@@ -34,7 +35,7 @@ from batchyard.ports import (
     StreamRow,
     Waiting,
 )
-from batchyard.store import columns, searching, streams, waiting
+from batchyard.store import columns, health, searching, streams, waiting
 from batchyard.store.queries import queries
 from batchyard.store.sqlite import REQUESTS, STATE, open_reader
 
@@ -98,14 +99,31 @@ class SqliteReader:
 
     def environment(self, region: str, name: str) -> EnvironmentRow | None:
         row = self._by_name(_ENVIRONMENTS.by_name, _ENVIRONMENTS.leaving_by_name, region, name)
-        return None if row is None else _environment(row)
+        return None if row is None else self._with_health(_environment(row))
 
     def environment_by_id(self, number: int) -> EnvironmentRow | None:
         row = self._by_id(_ENVIRONMENTS.by_id, number)
-        return None if row is None else _environment(row)
+        return None if row is None else self._with_health(_environment(row))
 
     def environments(self, region: str, after: int, limit: int) -> list[EnvironmentRow]:
-        return [_environment(row) for row in self._page(_ENVIRONMENTS.page, region, after, limit)]
+        rows = self._page(_ENVIRONMENTS.page, region, after, limit)
+        return [self._with_health(_environment(row)) for row in rows]
+
+    def _with_health(self, row: EnvironmentRow) -> EnvironmentRow:
+        """Of a managed environment the engine's file says whether it is UPDATING or INVALID."""
+        if row.status != VALID or "capacity" not in row.body:
+            return row
+        instances = self.instances(row.id)
+        with self._turn:
+            applied_seq, _ = self._files.state.execute(_STATES.meta).fetchone()
+            rooms = {name: Needs(*room) for name, *room in self._files.state.execute(_STATES.providers)}
+        if applied_seq < row.id:  # the engine has yet to hear of it, and perhaps of its provider
+            return row
+        told = columns.environment_told(row.body)
+        assert told.capacity is not None
+        is_applied = told.resources_seq <= applied_seq
+        status, reason = health.status(row.provider, told.capacity, rooms.get(row.provider), is_applied, instances)
+        return row._replace(status=status, reason=reason)
 
     def instances(self, environment: int) -> list[HeldInstance]:
         with self._turn:

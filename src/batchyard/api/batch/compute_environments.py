@@ -121,7 +121,7 @@ def _detail(context: Context, arns: Arns, row: EnvironmentRow) -> ComputeEnviron
         type=row.kind,
         state="ENABLED" if row.enabled else "DISABLED",
         status=row.status,
-        statusReason=_STATUS_REASONS[row.status],
+        statusReason=row.reason or _STATUS_REASONS[row.status],
         computeResources=_described_resources(context, row),
         serviceRole=arns.role(row.body.get("serviceRole") or SERVICE_LINKED_ROLE),
         containerOrchestrationType="ECS",

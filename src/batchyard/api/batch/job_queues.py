@@ -58,8 +58,10 @@ async def delete_job_queue(context: Context, call: Call, request: DeleteJobQueue
 
 
 def _valid_environment(context: Context, call: Call, given: str) -> queues.FoundEnvironment | None:
+    """One that may be named. Other than on AWS an INVALID one may be: it is so only while the machine is that small,
+    and the queue tries its next one meanwhile."""
     row = find_environment(context, call, given)
-    if row is None or row.status != VALID:
+    if row is None or row.status == DELETING:
         return None
     return queues.FoundEnvironment(row.id, row.name, resource_type(row))
 

@@ -19,9 +19,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 UPDATE instances SET idle_since_ms = ? WHERE number = ? AND ended_ms IS NULL;
 
 -- name: warn
--- It is to go though attempts are open on it.
-UPDATE instances SET warned_ms = ?, reclaim_ms = ?, cause = ?, reclaimed_ms = ?
-WHERE number = ? AND ended_ms IS NULL AND warned_ms IS NULL;
+-- It is to go though attempts are open on it, or sooner than was said before.
+UPDATE instances SET warned_ms = ?1, reclaim_ms = ?2, cause = ?3, reclaimed_ms = ?4
+WHERE number = ?5 AND ended_ms IS NULL AND (warned_ms IS NULL OR (reclaim_ms > ?2 AND reclaimed_ms IS NULL));
 
 -- name: reclaim
 -- What was still open on it is told to die.
