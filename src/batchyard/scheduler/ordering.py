@@ -208,5 +208,11 @@ def supplied_by_turn(state: State, queue: Queue) -> Iterator[tuple[Job, int]]:
 
 def is_contested(state: State, queue: Queue) -> bool:
     """Whether jobs of more than one share wait, and time will change what the shares have used."""
-    waiting = [share for share in queue.shares.values() if share.line and head(state, share.line) is not None]
-    return len(waiting) > 1 and any(fairshare.moves(queue, share, state.now_ms) for share in waiting)
+    waiting, moving = 0, False
+    for share in queue.shares.values():
+        if share.line and head(state, share.line) is not None:
+            waiting += 1
+            moving = moving or fairshare.moves(queue, share, state.now_ms)
+            if moving and waiting > 1:  # with many shares the first few tell
+                return True
+    return False
