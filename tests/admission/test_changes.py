@@ -17,7 +17,12 @@ from tests.admission.test_environments_and_queues import FOUND, ROLE
 LINKED = "arn:aws:iam::1:role/aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
 HERE = EnvironmentRow(1, "us-east-1", "ce", "uuid", "UNMANAGED", "local", True, {"serviceRole": ROLE})
 QUEUE = QueueRow(9, "us-east-1", "q", 1, True, (1,), {"jobQueueType": "ECS"})
-LIMIT = {"reason": "x", "state": "RUNNABLE", "maxTimeSeconds": 600, "action": "CANCEL"}
+LIMIT = {
+    "reason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+    "state": "RUNNABLE",
+    "maxTimeSeconds": 600,
+    "action": "CANCEL",
+}
 
 
 def environment(current=HERE, **members):
@@ -96,7 +101,7 @@ def test_a_pretend_environment_that_has_its_size_from_unmanaged_vcpus_changes_it
             {"serviceEnvironmentOrder": [{"order": n, "serviceEnvironment": "s"} for n in (1, 2)]},
             "Job queue can only have 1 service environment.",
         ),
-        ((), {"priority": 3, "jobStateTimeLimitActions": [LIMIT]}, "jobStateTimeLimitActions yet. Update q without"),
+        ((), {"priority": 3, "jobStateTimeLimitActions": [LIMIT, LIMIT]}, "Duplicate job state limit actions are not"),
     ],
 )
 def test_changes_of_queues_refused(names, members, text):
@@ -115,7 +120,8 @@ def test_a_change_of_a_queue_names_what_was_given_and_nothing_else():
     plain = QueueChange("us-east-1", "q", 5, b"key")
     assert queue(priority=0) == plain._replace(priority=0)
     assert queue(state="DISABLED") == plain._replace(enabled=False)
-    assert queue(jobStateTimeLimitActions=[]) == plain, "clearing what is not there changes nothing"
+    assert queue(jobStateTimeLimitActions=[]) == plain._replace(members={"jobStateTimeLimitActions": []})
+    assert queue(jobStateTimeLimitActions=[LIMIT]) == plain._replace(members={"jobStateTimeLimitActions": [LIMIT]})
     moved = queue("b", "a", state="ENABLED")
     order = [{"order": 1, "computeEnvironment": "b"}, {"order": 2, "computeEnvironment": "a"}]
     assert moved == plain._replace(enabled=True, environments=(2, 1), members={"computeEnvironmentOrder": order})

@@ -133,7 +133,7 @@ SERVICE = {"computeEnvironmentOrder": ABSENT, "serviceEnvironmentOrder": [{"orde
         (
             "a",
             {"jobStateTimeLimitActions": [LIMIT]},
-            "does not support jobStateTimeLimitActions yet",
+            "jobStateTimeLimitActions[0].reason is 'r', which is none of the reasons",
         ),
     ],
 )  # fmt: skip

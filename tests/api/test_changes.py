@@ -107,12 +107,28 @@ def test_a_disabled_queue_takes_no_jobs_until_it_is_enabled(furnished):
     furnished.submit()
 
 
+def test_time_limits_are_kept_as_given_replaced_whole_and_cleared(furnished):
+    limit = {"reason": "ANY", "state": "RUNNABLE", "maxTimeSeconds": 600, "action": "CANCEL"}
+    one = limit | {"reason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"}
+    two = limit | {"reason": "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE", "maxTimeSeconds": 86_400}
+    assert queue(furnished)["jobStateTimeLimitActions"] == []
+    for limits in ([one, two], [two], []):
+        furnished.batch.update_job_queue(jobQueue="q", jobStateTimeLimitActions=limits)
+        assert queue(furnished)["jobStateTimeLimitActions"] == limits
+    order = [{"order": 1, "computeEnvironment": "ce"}]
+    furnished.batch.create_job_queue(
+        jobQueueName="limited", priority=1, computeEnvironmentOrder=order, jobStateTimeLimitActions=[one]
+    )
+    (found,) = furnished.batch.describe_job_queues(jobQueues=["limited"])["jobQueues"]
+    assert found["jobStateTimeLimitActions"] == [one]
+
+
 def test_updates_of_queues_that_mean_nothing_are_refused(furnished):
     update = furnished.batch.update_job_queue
     assert "names nothing to change of job queue q" in refusal(update, jobQueue="q")
     limit = {"reason": "MISCONFIGURATION:", "state": "RUNNABLE", "maxTimeSeconds": 600, "action": "CANCEL"}
     text = refusal(update, jobQueue="q", priority=3, jobStateTimeLimitActions=[limit])
-    assert "does not support jobStateTimeLimitActions yet." in text
+    assert "jobStateTimeLimitActions[0].reason is 'MISCONFIGURATION:', which is none of the reasons" in text
     assert queue(furnished)["priority"] == 1, "nothing of it was stored"
     update(jobQueue="q", jobStateTimeLimitActions=[])
     assert refusal(update, jobQueue="none", priority=3) == "none does not exist"

@@ -9,6 +9,7 @@ import pytest
 
 from batchyard.errors import ClientError
 from batchyard.model import facts as f
+from batchyard.model.blocked import MAX_RESOURCE, TimeLimit
 from batchyard.model.environments import Capacity, InstanceType
 from batchyard.model.events import EnvironmentChanged, QueueChanged
 from batchyard.model.ids import WHOLE
@@ -64,6 +65,20 @@ def test_a_change_names_what_becomes_other_and_the_rest_stays(ask, reader, commi
     assert (first.enabled, second.enabled) == (True, False)
     assert (moved.environments, moved.enabled) == ((other, yard.environment), True)
     assert off == moved._replace(seq=off.seq, enabled=False)
+
+
+def test_time_limits_are_told_as_they_are_now(ask, commits):
+    async def story(intake, yard):
+        limit = {"reason": f"{MAX_RESOURCE} - and more", "maxTimeSeconds": 600, "state": "RUNNABLE", "action": "CANCEL"}
+        body = msgspec.json.encode({"jobStateTimeLimitActions": [limit]})
+        await intake.create_queue(asking.queue([yard.environment], "limited", body=body))
+        await intake.update_queue(queue_change("limited", priority=3))
+        await intake.update_queue(queue_change("limited", members={"jobStateTimeLimitActions": []}))
+
+    ask(story)
+    first, again, cleared = commits.requests(3, 100, NOBODY)
+    assert first.limits == again.limits == (TimeLimit(MAX_RESOURCE, 600_000),)
+    assert cleared.limits == ()
 
 
 def test_an_own_room_is_told_with_every_change(ask, commits):

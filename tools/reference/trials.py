@@ -141,7 +141,8 @@ def _environment(request: shapes.CreateComputeEnvironmentRequest) -> Outcome:
 def _queue(request: shapes.CreateJobQueueRequest) -> Outcome:
     known = {name: queues.FoundEnvironment(number, name, "EC2") for number, name in enumerate(("one", "two"), 1)}
     new = queues.admit(request, known.get, REGION, NOW_MS)
-    return Outcome(new._replace(body=b""), (), msgspec.json.decode(new.body))
+    body = msgspec.json.decode(new.body)
+    return Outcome((new._replace(body=b""), body["jobStateTimeLimitActions"]), (), body)
 
 
 def _environment_change(request: shapes.UpdateComputeEnvironmentRequest) -> Outcome:
@@ -161,7 +162,8 @@ def _queue_change(request: shapes.UpdateJobQueueRequest) -> Outcome:
     current = QueueRow(1, REGION, "base", 1, True, (1,), {"jobQueueType": "ECS"})
     known = {name: queues.FoundEnvironment(number, name, "EC2") for number, name in enumerate(("one", "two"), 1)}
     change = queues.admit_change(request, known.get, current, NOW_MS, None)
-    return Outcome(change._replace(members={}), (), change.members)
+    told = change.members.get("jobStateTimeLimitActions")
+    return Outcome((change._replace(members={}), told), (), change.members)
 
 
 TRIALS = {

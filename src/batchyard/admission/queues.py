@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import UNSET
 
-from batchyard.admission import names, tags
+from batchyard.admission import names, tags, time_limits
 from batchyard.errors import ClientError
 from batchyard.model.jobs import NewQueue, QueueChange
 from batchyard.ports import QueueRow
@@ -42,8 +42,7 @@ def admit(
     _refuse_service(request)
     if request.schedulingPolicyArn:
         _refuse_policy(request.schedulingPolicyArn)
-    if request.jobStateTimeLimitActions:
-        raise ClientError("Batchyard does not support jobStateTimeLimitActions yet.", "Create the queue without them.")
+    limits = time_limits.admitted(request.jobStateTimeLimitActions or [])
     order = _order(request.computeEnvironmentOrder or [])
     found = _found(order, find)
     kind = _kind(found)
@@ -56,6 +55,7 @@ def admit(
         "computeEnvironmentOrder": _named(order, found),
         "jobQueueType": kind,
         "tags": tags.checked(request.tags),
+        time_limits.MEMBER: limits,
     }
     return NewQueue(
         region=region,
@@ -89,10 +89,12 @@ def admit_change(
             )
         environments = tuple(environment.number for environment in found)
         members["computeEnvironmentOrder"] = _named(order, found)
-    if priority is enabled is environments is None and request.jobStateTimeLimitActions is UNSET:
+    if request.jobStateTimeLimitActions is not UNSET:
+        members[time_limits.MEMBER] = time_limits.admitted(request.jobStateTimeLimitActions)
+    if priority is enabled is environments is None and not members:
         raise ClientError(
             f"UpdateJobQueue names nothing to change of job queue {current.name}.",
-            "Give one of state, priority and computeEnvironmentOrder.",
+            "Give one of state, priority, computeEnvironmentOrder and jobStateTimeLimitActions.",
         )
     return QueueChange(current.region, current.name, now_ms, idempotency, priority, enabled, environments, members)
 
@@ -108,8 +110,6 @@ def _refuse_other_members(request: UpdateJobQueueRequest, name: str) -> None:
         )
     if request.schedulingPolicyArn:
         _refuse_policy(request.schedulingPolicyArn)
-    if request.jobStateTimeLimitActions:
-        raise ClientError("Batchyard does not support jobStateTimeLimitActions yet.", f"Update {name} without them.")
 
 
 def capability(queue_type: str) -> str:

@@ -21,6 +21,7 @@ from batchyard.wire.shapes import (
     DescribeJobQueuesRequest,
     DescribeJobQueuesResponse,
     JobQueueDetail,
+    JobStateTimeLimitAction,
     UpdateJobQueueRequest,
     UpdateJobQueueResponse,
 )
@@ -111,5 +112,7 @@ def _detail(context: Context, arns: Arns, row: QueueRow) -> JobQueueDetail:
         serviceEnvironmentOrder=[],
         jobQueueType=row.body["jobQueueType"],
         tags=context.tags(row.id, row.body),
-        jobStateTimeLimitActions=[],
+        jobStateTimeLimitActions=[
+            JobStateTimeLimitAction(**action) for action in row.body.get("jobStateTimeLimitActions", [])
+        ],
     )
