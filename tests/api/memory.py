@@ -20,6 +20,7 @@ from batchyard.model.jobs import (
     Wish,
 )
 from batchyard.model.logplaces import LogPlace
+from batchyard.model.shown import FrontShown
 from batchyard.model.streams import LogEvent, LogState
 from batchyard.ports import (
     AttemptRow,
@@ -34,6 +35,7 @@ from batchyard.ports import (
     JobRow,
     NameMatch,
     QueueRow,
+    Shown,
     StreamPage,
     StreamPosition,
     StreamRow,
@@ -96,6 +98,7 @@ class MemoryStore:
         self.stand: Waiting | None = None  # of any job that waits
         self.class_verdict: ClassVerdict | None = None  # of the class of any job
         self.requests_waiting = Backlog(0, None, 0)
+        self.fronts: dict[int, Shown[FrontShown]] = {}  # by queue
 
     # -- intake ------------------------------------------------------------------------------------------------
 
@@ -211,6 +214,9 @@ class MemoryStore:
         body = msgspec.json.decode(new.body)
         status = self.places.get(number, states.VALID)
         return QueueRow(number, new.region, new.name, new.priority, new.enabled, new.environments, body, status)
+
+    def front(self, queue: int) -> Shown[FrontShown] | None:
+        return self.fronts.get(queue)
 
     def queues(self, region: str, after: int, limit: int) -> list[QueueRow]:
         rows = [self.queue_by_id(QUEUES + place) for place in range(1, len(self.new_queues) + 1)]

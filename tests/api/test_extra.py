@@ -7,7 +7,8 @@ import threading
 
 from batchyard.api import extra
 from batchyard.model import ids, states
-from batchyard.ports import AttemptRow, FollowerRow
+from batchyard.ports import AttemptRow
+from batchyard.ports.journal import FollowerRow
 from tests.api import caller
 from tests.api.caller import signed
 from tests.api.memory import Progress

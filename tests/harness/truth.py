@@ -41,7 +41,15 @@ def parsed(text: str) -> Samples:
 
 def counted(page: Samples) -> Samples:
     """Those that tell of jobs, attempts and environments."""
-    kinds = ("batchyard_job", "batchyard_arrays", "batchyard_sub", "batchyard_att", "batchyard_ret", "batchyard_env")
+    kinds = (
+        "batchyard_job",
+        "batchyard_arrays",
+        "batchyard_sub",
+        "batchyard_att",
+        "batchyard_ret",
+        "batchyard_env",
+        "batchyard_queue",
+    )
     return {key: value for key, value in page.items() if key[0].startswith((*kinds, "batchyard_oldest"))}
 
 
@@ -100,6 +108,7 @@ class Truth:
         )
         live = "SELECT queue, count(*) FROM jobs WHERE size > 0 AND status < 5 GROUP BY queue"
         self._of_queues("batchyard_arrays", live)
+        self._of_queues("batchyard_queue_blocked", "SELECT queue, told FROM blocks WHERE told")
         self._of_queues("batchyard_submissions_total", "SELECT queue, count(*) FROM asked.jobs GROUP BY queue")
         jobs = "SELECT queue, sum(max(size, 1)) FROM asked.jobs GROUP BY queue"
         self._of_queues("batchyard_jobs_submitted_total", jobs)

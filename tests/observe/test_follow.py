@@ -10,7 +10,7 @@ import pytest
 
 from batchyard.observe import follow
 from batchyard.observe.follow import Failed, Observer, Stopped
-from batchyard.ports import Cursor, Entry
+from batchyard.ports.journal import Cursor, Entry
 
 
 @pytest.fixture(autouse=True)

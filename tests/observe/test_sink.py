@@ -9,7 +9,7 @@ import pytest
 
 from batchyard.observe.follow import Failed, Stopped
 from batchyard.observe.sinks.sink import Sink
-from batchyard.ports import Entry, Forgotten
+from batchyard.ports.journal import Entry, Forgotten
 
 from .told import change
 

@@ -108,6 +108,8 @@ CHILD_RUNS = "stopped_ms IS NULL AND started_ms IS NOT NULL AND idx >= 0"
         (STATE, f"INSERT INTO deleted SELECT environment, 1 FROM attempts WHERE {RUNNING} LIMIT 1",
          "places", "is open in it"),
         (REQUESTS, "UPDATE queues SET environments = '[99999]'", "places", "names environment 99999"),
+        (STATE, f"INSERT OR REPLACE INTO blocks SELECT queue + 1, seq, -1, 'x', 1, 1 FROM jobs WHERE seq = {OVER}",
+         "blocks", "which is none of its jobs"),
         (REQUESTS, "DELETE FROM changes WHERE kind = 'queue'", "changes", "was changed last by nothing, its row says"),
         (REQUESTS, "UPDATE queues SET enabled = 1 - enabled", "changes", "is ENABLED by its row or its last change"),
         (REQUESTS, "UPDATE environments SET deleted_ms = 5 WHERE deleted_ms IS NULL", "changes", "and not by both"),

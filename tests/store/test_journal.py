@@ -9,7 +9,7 @@ import pytest
 from batchyard.model import facts as f
 from batchyard.model.ids import WHOLE
 from batchyard.model.states import PENDING, RUNNABLE, STARTING
-from batchyard.ports import Cursor, Entry, FollowerRow
+from batchyard.ports.journal import Cursor, Entry, FollowerRow
 from batchyard.store.journal import SqliteCursors, SqliteFollowers, SqliteJournal, enrol
 from batchyard.store.sqlite import STATE, path_of
 

@@ -16,7 +16,8 @@ from batchyard.config import Settings
 from batchyard.describe.arns import Arns
 from batchyard.describe.jobs import Words
 from batchyard.describe.names import Names
-from batchyard.ports import Clock, DefinitionRow, FollowerRow, Intake, Reader
+from batchyard.ports import Clock, DefinitionRow, Intake, Reader
+from batchyard.ports.journal import FollowerRow
 from batchyard.ports.logs import LogStore
 from batchyard.ports.upkeep import Upkeep
 

@@ -22,7 +22,8 @@ from batchyard.api.streamed import Stream
 from batchyard.doctor import about, checks
 from batchyard.errors import ClientError, Unavailable, UnknownOperation
 from batchyard.model import ids
-from batchyard.ports import AttemptRow, FollowerRow, JobRow
+from batchyard.ports import AttemptRow, JobRow
+from batchyard.ports.journal import FollowerRow
 
 HEALTH = "/x/health"
 DOCTOR = "/x/doctor"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Any
 
+from batchyard.engine.fronts import Fronts
 from batchyard.model.facts import AttemptOpened, Fact
 from batchyard.model.needs import Needs
 from batchyard.model.shown import MINUTE_MS, STARTS_KEPT_MIN, LineShown, ShareShown, Starts, line_name, verdict_name
@@ -21,6 +22,7 @@ from batchyard.scheduler.verdicts import Look
 
 SHOW_EVERY_MS = 1000
 SLICE_S = 0.006  # for queues and classes, each time
+FRONTS_SLICE_S = 0.003  # for the fronts of queues
 
 Line = tuple[int, str | None]  # a queue's number and a share
 
@@ -41,15 +43,17 @@ class Showing:
         self._round = Round()
         self._unlooked = True  # something changed since the round under way began
         self.shown: dict[str, int] = {}  # views of queues and classes, by a digest of what they tell
+        self._fronts = Fronts(scheduler)
 
     @property
     def busy(self) -> bool:
         """Whether some queues or classes are still to be looked at."""
-        return self._unlooked or bool(self._round)
+        return self._unlooked or bool(self._round) or bool(self._fronts)
 
     def note(self, now_ms: int, facts: Iterable[Fact]) -> None:
         """A turn was taken, and decided this."""
         self._changed = self._unlooked = True
+        self._fronts.note()
         for fact in facts:
             if type(fact) is AttemptOpened:
                 line = self._scheduler.line_of(fact.job)
@@ -62,6 +66,8 @@ class Showing:
             return
         views: dict[str, Any] = {ENGINE: self.timings.view()} if self._changed else {}
         self._look(views)
+        until = self._seconds() + FRONTS_SLICE_S
+        self._fronts.look(now_ms, views, lambda: self._seconds() >= until)
         self._due_ms = now_ms + SHOW_EVERY_MS
         if self._commits.show(now_ms, views):
             self._changed = False
@@ -69,6 +75,7 @@ class Showing:
             self._changed = self._unlooked = True
             self._round = Round()
             self.shown.clear()
+            self._fronts.begin_anew()
 
     def _look(self, views: dict[str, Any]) -> None:
         """Add the views of queues and classes that changed, as far as time allows; None stands for one that goes."""

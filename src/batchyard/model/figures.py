@@ -46,6 +46,7 @@ class Around(NamedTuple):
     waiting: int  # requests that the engine has not seen
     engine: dict[str, Any] | None  # its view (model/timings.py)
     instances: dict[int, tuple[int, Needs]] = {}  # of environments that have any: how many, and what jobs may hold
+    blocked: frozenset[int] = frozenset()  # queues that are
 
 
 class Inventory(NamedTuple):

@@ -24,6 +24,11 @@ def line_name(queue: int) -> str:
     return f"line/{queue}"
 
 
+def front_name(queue: int) -> str:
+    """The view with who goes next in a queue (FrontShown)."""
+    return f"front/{queue}"
+
+
 class Starts(NamedTuple):
     """How many attempts started, minute by minute, where any did. Nobody counted before `since_ms`."""
 
@@ -48,3 +53,21 @@ class LineShown(NamedTuple):
     head: tuple[str, int] | None
     starts: Starts
     shares: tuple[ShareShown, ...] = ()
+
+
+class FrontJob(NamedTuple):
+    """A job or child that waits, and since when it stands where it stands."""
+
+    uuid: str
+    index: int
+    since_ms: int
+
+
+class FrontShown(NamedTuple):
+    """The first jobs of a queue in the order in which they would be considered, and what its attempts hold; with a
+    fair-share policy also how many shares hold anything, and those that hold most, first."""
+
+    jobs: tuple[FrontJob, ...] = ()
+    held_cpu_milli: int = 0
+    holding: int | None = None
+    shares: tuple[tuple[str, int], ...] = ()

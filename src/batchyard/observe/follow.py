@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from batchyard.ports import Cursors, Entry, Journal
+from batchyard.ports.journal import Cursors, Entry, Journal
 
 log = logging.getLogger(__name__)
 

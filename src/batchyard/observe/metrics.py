@@ -68,6 +68,10 @@ METRICS: tuple[Metric, ...] = (
         by=1000,
     ),
     Metric(
+        "batchyard_queue_blocked", GAUGE, "1", _OF_QUEUE,
+        "1 while the job at the head cannot start and says why in its statusReason, else 0.",
+    ),
+    Metric(
         "batchyard_submissions_total", COUNTER, "submissions", _OF_QUEUE,
         "Accepted SubmitJob calls; an array is one. A repeated call that was answered with an earlier job is none.",
     ),

@@ -79,6 +79,9 @@ class Page:
                 if number in self._oldest:
                     yield Sample(named, self._oldest[number])
                 continue
+            if metric.name == "batchyard_queue_blocked":
+                yield Sample(named, int(number in self._around.blocked))
+                continue
             for value in metric.values or ("",):
                 labels = (*named, value) if value else named
                 yield Sample(labels, self._series.get(metric.name, number, value))

@@ -19,7 +19,8 @@ from batchyard.describe.arns import Arns
 from batchyard.describe.jobs import Words, detail
 from batchyard.describe.names import Names
 from batchyard.model import ids
-from batchyard.ports import Entry, Past, Standing
+from batchyard.ports import Standing
+from batchyard.ports.journal import Entry, Past
 
 SOURCE = "aws.batch"
 MOVED, BLOCKED = "Batch Job State Change", "Batch Job Queue Blocked"

@@ -1,13 +1,13 @@
 """The sockets in the wall: what rooms may ask of each other without importing each other.
 
 Of the store's faces ``Intake`` (the one writer of requests.db) and ``Reader`` serve the api process, ``Commits``
-(state.db) the engine process, ``Journal`` and ``Cursors`` (observe.db) the observe process. Backups and checks are in
-``upkeep``, the logs of attempts in ``logs``.
+(state.db) the engine process. What the observe process follows is in ``journal``, backups and checks are in ``upkeep``,
+the logs of attempts in ``logs``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from batchyard.model.blocked import Block
@@ -29,7 +29,7 @@ from batchyard.model.jobs import (
 )
 from batchyard.model.needs import Needs
 from batchyard.model.shares import HeldShare
-from batchyard.model.shown import LineShown
+from batchyard.model.shown import FrontShown, LineShown
 from batchyard.model.states import VALID
 from batchyard.model.streams import GoingOn, GroupRow, StreamPage, StreamPosition, StreamRow
 from batchyard.model.verdicts import Verdict
@@ -276,6 +276,9 @@ class Reader(Protocol):
 
         It costs as much as counting those who wait before it, some 100 ms where a million do."""
 
+    def front(self, queue: int) -> Shown[FrontShown] | None:
+        """What the engine shows of who goes next in a queue; None: nobody waits in it, and nothing runs."""
+
     def verdict(self, row: JobRow) -> ClassVerdict | None:
         """What the engine shows of why jobs of the row's class wait."""
 
@@ -365,81 +368,6 @@ class Commits(Protocol):
 
     def attempt_spec(self, job: int, index: int, number: int) -> AttemptSpec:
         """What an executor must know to run the attempt (whose AttemptOpened is committed)."""
-
-
-# -- observe's side of the store -------------------------------------------------------------------------------
-
-
-class Entry(NamedTuple):
-    """One row of the journal: one fact, in the order in which they happened (``store/apply.py`` writes them)."""
-
-    n: int  # grows; retention leaves gaps, and nothing else does
-    at_ms: int
-    kind: str  # added, moved, opened, began, closed, stop, blocked
-    job: int
-    index: int
-    hi: int  # children index..hi-1; index + 1 for one job
-    status: int | None  # the state entered; None when none was
-    number: int | None  # of the attempt
-    detail: dict[str, Any]  # the rest of the fact
-    before: int | None  # the state left; None when none was, and in entries that are older than schema version 3
-
-
-class Journal(Protocol):
-    """Reads what happened. Never writes, and holds nobody up."""
-
-    def newest(self) -> int:
-        """The number of the newest entry, 0 if there is none. It is never deleted while there is no newer one."""
-
-    def after(self, n: int, limit: int) -> list[Entry]:
-        """The oldest `limit` entries above `n`, in order."""
-
-
-class Forgotten(LookupError):
-    """The job is known no more: retention let it go."""
-
-
-class Past(Protocol):
-    """Jobs as they stood when something happened."""
-
-    def standings(self, entry: Entry) -> Iterator[Standing]:
-        """Each job and child that entered a state by `entry`, as it was right then; a parent before its children. Of a
-        queue that is blocked, the job at its head.
-
-        None if the entry tells of something else. Raises Forgotten.
-        """
-
-
-class Cursor(NamedTuple):
-    """How far a follower is: every entry up to `n` is done with."""
-
-    n: int
-    lost: int  # entries that retention deleted before the follower came to them
-    memo: bytes | None  # what the follower remembers of the entries up to `n`
-
-
-class Cursors(Protocol):
-    """Where the followers of the journal stand, by name. A cursor may fall back a little when the machine fails; it
-    never runs ahead."""
-
-    def load(self, name: str) -> Cursor:
-        """KeyError for a follower that was never enrolled."""
-
-    def move(self, name: str, n: int, lost: int = 0, memo: bytes | None = None) -> None:
-        """Every entry up to `n` is done with, `lost` more were lost; `memo` replaces the old one unless it is None."""
-
-    def note(self, name: str, failure: str | None, since_ms: int | None) -> None:
-        """What goes wrong, and since when; None: nothing does."""
-
-
-class FollowerRow(NamedTuple):
-    """How a follower of the journal is."""
-
-    name: str  # the setting that made it, and what tells it apart
-    behind: int  # entries of the journal that it has yet to be done with
-    lost: int
-    failure: str | None  # what goes wrong now
-    failing_ms: int | None  # since when
 
 
 # -- executors -------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ What is left is remembered (``Decision.more``) and the next turn, even one witho
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from heapq import heappop
 from typing import NamedTuple
 
@@ -45,6 +45,7 @@ from batchyard.scheduler import (
     deletion,
     dependencies,
     fairshare,
+    front,
     ledger,
     lifecycle,
     ordering,
@@ -52,6 +53,7 @@ from batchyard.scheduler import (
     serving,
     updates,
 )
+from batchyard.scheduler.front import Front
 from batchyard.scheduler.serving import FACTS_PER_TURN
 from batchyard.scheduler.state import Array, Environment, Job, Open, Provider, Queue, State
 from batchyard.scheduler.verdicts import Look
@@ -122,6 +124,15 @@ class Scheduler:
     def look(self) -> Look:
         """Why jobs wait, as of now; good until the next turn."""
         return Look(self.state)
+
+    @property
+    def queues(self) -> Collection[int]:
+        """The numbers of all queues."""
+        return self.state.queues.keys()
+
+    def front(self, queue: int) -> Front | None:
+        """Who goes next in a queue, as of now, and what it holds; None if that is nobody and nothing."""
+        return front.front(self.state, queue)
 
     def line_of(self, seq: int) -> tuple[int, str | None] | None:
         """The queue and share of a live job; None if it is over."""

@@ -49,6 +49,7 @@ LOOKS = (
     Look("journal", "The journal tells the life of each job without a gap, up to the state it is in.", _SQL.journal),
     Look("wishes", "Each cancel and terminate names a job.", _SQL.wishes),
     Look("places", "Nothing lives of environments and queues that are gone.", _SQL.places, whole=True),
+    Look("blocks", "A queue that is blocked is so by a job of its own, which says why.", _SQL.blocks, whole=True),
     Look("changes", "The engine is told of environments and queues what their rows say.", _SQL.changes, whole=True),
 )  # fmt: skip
 

@@ -22,6 +22,7 @@ _FIGURES = queries("figures")
 _ASKED = queries("asked")
 _NUMBERING = queries("numbering")
 _STATES = queries("states")
+_BLOCKS = queries("blocks")
 
 _UNBOUND = -1  # a LIMIT that is none
 
@@ -131,4 +132,5 @@ class SqliteFigures:
             asked.execute(_ASKED.waiting, (held_until,)).fetchone()[0],
             None if view is None else columns.decode(view[0]),
             {number: (count, Needs(*usable)) for number, count, *usable in self._state.execute(_FIGURES.instances)},
+            frozenset(queue for (queue,) in self._state.execute(_BLOCKS.blocked)),
         )

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from batchyard.ports import Cursor, Entry, FollowerRow
+from batchyard.ports.journal import Cursor, Entry, FollowerRow
 from batchyard.store import columns
 from batchyard.store.queries import queries
 from batchyard.store.sqlite import OBSERVE, STATE, open_reader, open_writer
@@ -26,7 +26,7 @@ _NOTHING: dict[str, Any] = {}
 
 
 class SqliteJournal:
-    """ports.Journal. One for each thread that follows."""
+    """ports.journal.Journal. One for each thread that follows."""
 
     def __init__(self, data_path: Path | str):
         self._state = open_reader(data_path, STATE)
@@ -47,7 +47,7 @@ def _entry(row: tuple) -> Entry:
 
 
 class SqliteCursors:
-    """ports.Cursors. The one writer of observe.db; calls from several threads take turns."""
+    """ports.journal.Cursors. The one writer of observe.db; calls from several threads take turns."""
 
     def __init__(self, data_path: Path | str):
         self._db = open_writer(data_path, OBSERVE)

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from batchyard.model import ids
 from batchyard.model.states import FAILED, NAMES, RUNNABLE, SUCCEEDED, TERMINAL
-from batchyard.ports import AttemptRow, Entry, Forgotten, JobRow, Standing
+from batchyard.ports import AttemptRow, JobRow, Standing
+from batchyard.ports.journal import Entry, Forgotten
 from batchyard.store import columns
 from batchyard.store.queries import queries
 from batchyard.store.reader import Progress, job_row
@@ -33,7 +34,7 @@ _EVERY = 2**31  # above any attempt's number
 
 
 class SqlitePast:
-    """ports.Past over state.db and requests.db. For one thread."""
+    """ports.journal.Past over state.db and requests.db. For one thread."""
 
     def __init__(self, data_path: Path | str):
         self._state = open_reader(data_path, STATE)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from batchyard.model import ids
 from batchyard.model.environments import HeldInstance
 from batchyard.model.needs import Needs
+from batchyard.model.shown import FrontShown
 from batchyard.model.states import DELETED, DELETING, FAILED, NAMES, SUBMITTED, SUCCEEDED, VALID
 from batchyard.ports import (
     AttemptRow,
@@ -30,6 +31,7 @@ from batchyard.ports import (
     JobPage,
     JobRow,
     QueueRow,
+    Shown,
     StreamPage,
     StreamPosition,
     StreamRow,
@@ -213,6 +215,10 @@ class SqliteReader:
     def waiting(self, row: JobRow) -> Waiting | None:
         with self._snapshot() as (files, _):
             return waiting.waiting(files.state, files.asked, row)
+
+    def front(self, queue: int) -> Shown[FrontShown] | None:
+        with self._snapshot() as (files, _):
+            return waiting.front(files.state, queue)
 
     def verdict(self, row: JobRow) -> ClassVerdict | None:
         with self._snapshot() as (files, _):

@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from batchyard.model.needs import Needs
-from batchyard.model.shown import LineShown, line_name, verdict_name
+from batchyard.model.shown import FrontShown, LineShown, front_name, line_name, verdict_name
 from batchyard.model.verdicts import Verdict
 from batchyard.ports import Backlog, ClassVerdict, JobRow, Shown, Waiting
 from batchyard.store.queries import queries
@@ -24,6 +24,7 @@ _VIEWS = queries("views")
 
 _verdict_decoder = msgspec.json.Decoder(Verdict)
 _line_decoder = msgspec.json.Decoder(LineShown)
+_front_decoder = msgspec.json.Decoder(FrontShown)
 
 View = TypeVar("View")
 
@@ -43,6 +44,11 @@ def verdict(state: sqlite3.Connection, asked: sqlite3.Connection, row: JobRow) -
     needs = _needs(asked, row)
     found = None if needs is None else _shown(state, verdict_name(row.queue, needs), _verdict_decoder)
     return None if needs is None or found is None else ClassVerdict(needs, found)
+
+
+def front(state: sqlite3.Connection, queue: int) -> Shown[FrontShown] | None:
+    """Who goes next in a queue; None if nothing is shown: nobody waits, and nothing runs."""
+    return _shown(state, front_name(queue), _front_decoder)
 
 
 def backlog(state: sqlite3.Connection, asked: sqlite3.Connection, held_until: int) -> Backlog:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from batchyard.api.batch import compute_environments, job_definitions, job_queues, jobs, list_jobs, submit, tags
+from batchyard.api.batch import (
+    compute_environments,
+    job_definitions,
+    job_queues,
+    jobs,
+    list_jobs,
+    queue_snapshots,
+    submit,
+    tags,
+)
 
 OPERATIONS = {
     "CancelJob": jobs.cancel_job,
@@ -15,6 +24,7 @@ OPERATIONS = {
     "DescribeJobDefinitions": job_definitions.describe_job_definitions,
     "DescribeJobQueues": job_queues.describe_job_queues,
     "DescribeJobs": jobs.describe_jobs,
+    "GetJobQueueSnapshot": queue_snapshots.get_job_queue_snapshot,
     "ListJobs": list_jobs.list_jobs,
     "ListTagsForResource": tags.list_tags_for_resource,
     "RegisterJobDefinition": job_definitions.register_job_definition,

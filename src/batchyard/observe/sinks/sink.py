@@ -10,7 +10,7 @@ from typing import Protocol
 
 from batchyard.observe.follow import Mark, Stopped
 from batchyard.observe.state_changes import StateChange, Teller
-from batchyard.ports import Entry, Forgotten
+from batchyard.ports.journal import Entry, Forgotten
 
 log = logging.getLogger(__name__)
 

@@ -194,3 +194,19 @@ FROM asked.meta AS r, (SELECT max(seq) AS seq FROM asked.changes) AS m WHERE m.s
 UNION ALL
 SELECT 'definition ' || d.id || ' is ACTIVE and was deregistered, or neither' FROM asked.definitions AS d
 WHERE d.active <> (d.inactive_ms IS NULL);
+
+-- name: blocks
+-- A queue is blocked by a job of its own, which says so as long as it is RUNNABLE.
+WITH heads AS (
+  SELECT b.*, j.queue AS of_queue, iif(b.idx < 0, j.status, c.status) AS status,
+         iif(b.idx < 0, j.status_reason, c.status_reason) AS said
+  FROM main.blocks AS b LEFT JOIN main.jobs AS j ON j.seq = b.job
+  LEFT JOIN main.children AS c ON c.job = b.job AND c.idx = b.idx
+)
+SELECT 'queue ' || queue || ' is blocked and gone' FROM heads WHERE queue IN (SELECT id FROM main.deleted)
+UNION ALL
+SELECT 'queue ' || queue || ' is blocked by job ' || job || ', which is none of its jobs' FROM heads
+WHERE of_queue IS NULL OR of_queue <> queue OR status IS NULL
+UNION ALL
+SELECT 'job ' || job || ' blocks queue ' || queue || ' and does not say so' FROM heads
+WHERE told AND status = 2 AND said IS NOT reason;

@@ -28,6 +28,10 @@ UPDATE jobs SET status_reason = NULL WHERE seq = ? AND status = 2 AND status_rea
 -- The same of a child.
 UPDATE children SET status_reason = NULL WHERE job = ? AND idx = ? AND status = 2 AND status_reason = ?;
 
+-- name: blocked
+-- The queues whose heads have told.
+SELECT queue FROM blocks WHERE told;
+
 -- name: all
 -- All that there are.
 SELECT queue, job, idx, reason, since_ms, told FROM blocks ORDER BY queue;
