@@ -16,7 +16,7 @@ from batchyard.model.blocked import Block
 from batchyard.model.facts import HeadStuck, QueueBlocked, QueueUnblocked
 from batchyard.model.ids import WHOLE
 from batchyard.model.verdicts import Kind, Obstacle, PlaceVerdict
-from batchyard.scheduler import lifecycle
+from batchyard.scheduler import fairshare, lifecycle, verdicts
 from batchyard.scheduler.state import Job, Queue, State
 from batchyard.scheduler.verdicts import Look
 
@@ -61,11 +61,13 @@ def clear(state: State, number: int) -> None:
 
 def reason_of(state: State, look: Look, queue: Queue, job: Job) -> str | None:
     """Why the queue is blocked by this head, in AWS's words; None: the head merely waits."""
+    if _waits_for_jobs(state, queue, job):
+        return None
     verdict = look.verdict(queue, state.needs_of(job))
     opened = [place for place in verdict.places if not any(each.kind in _CLOSED for each in place.obstacles)]
     if not opened:
         return reasons.text_of(reasons.ACTION_REQUIRED)
-    standing = [each for each in verdict.own if each.kind.standing]
+    standing = [each for each in verdict.own if each.kind in _CODES]
     if standing:
         return _in_words(standing[0])
     could = [place for place in opened if not any(each.kind.standing for each in place.obstacles)]
@@ -76,11 +78,26 @@ def reason_of(state: State, look: Look, queue: Queue, job: Job) -> str | None:
     return None if verdict.own else _without_room(state, could)
 
 
+def _waits_for_jobs(state: State, queue: Queue, job: Job) -> bool:
+    """Whether an environment could take it, and jobs run there: so it is with most heads, and this is soon found."""
+    needs = state.needs_of(job)
+    bound = None if queue.policy is None else fairshare.bound_cpu_milli(state, queue)
+    if bound is not None and needs.cpu_milli > bound:
+        return False
+    for number in queue.environments:
+        environment = state.environments.get(number)
+        if environment is not None and environment.enabled and environment.open:
+            provider = state.providers.get(environment.provider)
+            if provider is not None and not verdicts.standing(environment, provider, needs):
+                return True
+    return False
+
+
 def _in_words(obstacle: Obstacle) -> str:
     """A machine that is too small for every type that would do is AWS's type that is not offered."""
     if obstacle.kind == Kind.MACHINE_TOO_SMALL and obstacle.type:
         return reasons.text_of(reasons.UNSUPPORTED)
-    return reasons.text_of(_CODES[obstacle.kind], obstacle.type)
+    return reasons.text_of(_CODES.get(obstacle.kind, reasons.UNDETERMINED), obstacle.type)
 
 
 def _without_room(state: State, could: Sequence[PlaceVerdict]) -> str | None:

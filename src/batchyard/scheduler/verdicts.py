@@ -132,8 +132,8 @@ class Look:
         there = self._on_instances(environment, needs)
         if there is not None:
             return (*found, *there)
-        standing = _standing(environment, provider, needs)
-        return (*found, *(standing or self._passing(environment, provider, needs)))
+        lasting = standing(environment, provider, needs)
+        return (*found, *(lasting or self._passing(environment, provider, needs)))
 
     def _on_instances(self, environment: Environment, needs: Needs) -> list[Obstacle] | None:
         """What an instance that there is has in the way, none being also good for who could not have one launched."""
@@ -219,7 +219,7 @@ def _nearest(places: Sequence[PlaceVerdict]) -> int | None:
     return min(range(len(places)), key=lambda at: _distance(places[at].obstacles), default=None)
 
 
-def _standing(environment: Environment, provider: Provider, needs: Needs) -> list[Obstacle]:
+def standing(environment: Environment, provider: Provider, needs: Needs) -> list[Obstacle]:
     """What somebody has to change before these needs could ever be met there."""
     of, machine = environment.capacity, provider.room
     if of is None:
