@@ -9,9 +9,11 @@ import msgspec
 
 from batchyard.errors import ClientError
 from batchyard.model import ids, states
+from batchyard.model.environments import HeldInstance
 from batchyard.model.jobs import (
     Deletion,
     EnvironmentChange,
+    Interruption,
     NewDefinition,
     NewEnvironment,
     NewJob,
@@ -41,6 +43,7 @@ from batchyard.ports import (
     StreamRow,
     Waiting,
 )
+from batchyard.ports.instances import OpenRow
 from batchyard.ports.upkeep import Finding
 
 
@@ -88,6 +91,9 @@ class MemoryStore:
         self.new_definitions: list[tuple[NewDefinition, int]] = []
         self.new_jobs: list[NewJob] = []
         self.wishes: list[Wish] = []
+        self.held: list[HeldInstance] = []
+        self.opened: dict[int, list[OpenRow]] = {}
+        self.interruptions: list[Interruption] = []
         self.states: dict[tuple[str, int], Progress] = {}
         self.inactive: set[int] = set()
         self.places: dict[int, str] = {}  # status of environments and queues that were to be deleted
@@ -178,6 +184,9 @@ class MemoryStore:
         self.wishes.append(wish)
         return True
 
+    async def interrupt(self, interruption: Interruption) -> None:
+        self.interruptions.append(interruption)
+
     async def change_tags(self, number: int, change) -> bool:
         found = self.environment_by_id(number) or self.queue_by_id(number) or self.definition_by_id(number)
         if found is None and 1 <= number - JOBS <= len(self.new_jobs):
@@ -197,7 +206,13 @@ class MemoryStore:
         return EnvironmentRow(number, new.region, new.name, new.uuid, new.kind, new.provider, new.enabled, body, status)
 
     def instances(self, environment: int) -> list:
-        return []
+        return [each for each in self.held if each.environment == environment]
+
+    def instance(self, name: str):
+        return next((each for each in self.held if each.id == name), None)
+
+    def open_in(self, environment: int) -> list:
+        return self.opened.get(environment, [])
 
     def environments(self, region: str, after: int, limit: int) -> list[EnvironmentRow]:
         rows = [self.environment_by_id(number) for number in range(1, len(self.new_environments) + 1)]

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import msgspec
 
 import batchyard
-from batchyard.api import admin
+from batchyard.api import admin, instances
 from batchyard.api.batch.jobs import detail, find_job
 from batchyard.api.context import Call, Context
 from batchyard.api.explain import explain
@@ -59,6 +59,17 @@ ROUTES = (
         "and as data; of others, where they run or how they ended.",
     ),
     ExtraRoute("POST", admin.BACKUP, "A backup of everything but keys and logs of jobs: a tar archive (see Backup)."),
+    ExtraRoute(
+        "GET",
+        instances.INSTANCES,
+        "The instances that managed environments of the region have, with their jobs; `state` is BOOTING, READY or "
+        "LEAVING, and then `reclaimAt` and `reason` say when it goes and why.",
+    ),
+    ExtraRoute(
+        "POST",
+        instances.INTERRUPT,
+        'Has Spot capacity interrupted: `{"target": "i-..."}`, a job on Fargate Spot, or a compute environment.',
+    ),
     ExtraRoute("POST", admin.CHECK, "Whether the stored data is sound: a line of JSON for each check, as it is done."),
 )
 LOCAL = "local"  # the provider whose jobs are processes of this machine
@@ -87,6 +98,10 @@ async def answer(context: Context, call: Call, method: str, raw_path: str) -> by
         return await admin.backup(context)
     if (method, raw_path) == ("POST", admin.CHECK):
         return await admin.check(context)
+    if (method, raw_path) == ("GET", instances.INSTANCES):
+        return msgspec.json.encode(instances.instances(context, call))
+    if (method, raw_path) == ("POST", instances.INTERRUPT):
+        return msgspec.json.encode(await instances.interrupt(context, call))
     job = _JOB.fullmatch(raw_path) if method == "GET" else None
     if job is None:
         known = ", ".join(f"{each.method} {each.path}" for each in ROUTES)
@@ -156,6 +171,7 @@ def _run(context: Context, row: JobRow, attempt: AttemptRow) -> dict[str, Any]:
         "statusReason": attempt.status_reason,
         "peakMemoryBytes": attempt.peak_memory_bytes,
         "cpuSeconds": None if attempt.cpu_ms is None else attempt.cpu_ms / 1000,
+        "reclaimAt": attempt.reclaim_ms,
         "workDirectory": str(data / "work" / attempt_id),
         "logFile": str(data / "logs" / day / f"{attempt_id}.log"),
     }

@@ -18,6 +18,7 @@ import click
 from batchyard import config
 from batchyard.cli import render
 from batchyard.cli.client import Problem, Unreachable, connect, connection_options, wrong_setting
+from batchyard.cli.instances import instances, interrupt
 
 CHUNK = 1 << 18  # bytes
 WIDTH = 120  # columns of a report
@@ -26,7 +27,11 @@ NAMES, WORDS = 11, 6
 
 @click.group()
 def admin() -> None:
-    """Look after what the server stores: backup, restore, check."""
+    """Look after the server: backup, restore, check; instances, interrupting Spot."""
+
+
+admin.add_command(instances)
+admin.add_command(interrupt)
 
 
 # -- backup --------------------------------------------------------------------------------------------------------

@@ -141,6 +141,10 @@ class Client:
         """One of our own routes, such as ``/x/jobs/ID``. Refused, Unreachable."""
         return self._patiently("GET", path, "batch", {}, None)
 
+    def post(self, path: str, **given: Any) -> dict[str, Any]:
+        """POST to one of our own routes, such as ``/x/admin/interrupt``. Refused, Unreachable."""
+        return self._patiently("POST", path, "batch", {"content-type": "application/json"}, given)
+
     def stream(self, path: str) -> http.client.HTTPResponse:
         """POST to one of our own routes whose answer is long; the caller reads it. Refused, Unreachable."""
         self.close()

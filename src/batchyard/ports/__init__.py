@@ -33,6 +33,7 @@ from batchyard.model.shown import FrontShown, LineShown
 from batchyard.model.states import VALID
 from batchyard.model.streams import GoingOn, GroupRow, StreamPage, StreamPosition, StreamRow
 from batchyard.model.verdicts import Verdict
+from batchyard.ports.instances import Instances
 
 View = TypeVar("View")
 
@@ -232,7 +233,7 @@ class JobPage(NamedTuple):
     rest: int | None  # the number below which to go on; None: there is no more
 
 
-class Reader(Protocol):
+class Reader(Instances, Protocol):
     """Reads both files, state first; a job absent from state is SUBMITTED. Blocking, each call well under 1 ms
     per row. Never writes."""
 
@@ -243,12 +244,6 @@ class Reader(Protocol):
 
     def environments(self, region: str, after: int, limit: int) -> list[EnvironmentRow]:
         """In order of creation, those whose number is above `after` and that are not gone."""
-
-    def instances(self, environment: int) -> list[HeldInstance]:
-        """The instances of a managed environment, in order of launch."""
-
-    def instance(self, name: str) -> HeldInstance | None:
-        """The instance with this id, if it exists."""
 
     def queue(self, region: str, name: str) -> QueueRow | None: ...
 

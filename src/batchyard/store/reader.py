@@ -37,6 +37,7 @@ from batchyard.ports import (
     StreamRow,
     Waiting,
 )
+from batchyard.ports.instances import OpenRow
 from batchyard.store import columns, health, searching, streams, waiting
 from batchyard.store.queries import queries
 from batchyard.store.sqlite import REQUESTS, STATE, open_reader
@@ -136,6 +137,11 @@ class SqliteReader:
         with self._turn:
             row = self._files.state.execute(_INSTANCES.by_name, (name,)).fetchone()
         return None if row is None else columns.unpack_instance(row)
+
+    def open_in(self, environment: int) -> list[OpenRow]:
+        with self._turn:
+            rows = self._files.state.execute(_INSTANCES.open_in, (environment,)).fetchall()
+        return [OpenRow(job, index, columns.unpack_uuid(packed), *rest) for job, index, packed, *rest in rows]
 
     def queue(self, region: str, name: str) -> QueueRow | None:
         row = self._by_name(_QUEUES.by_name, _QUEUES.leaving_by_name, region, name)

@@ -49,6 +49,11 @@ SELECT number, id, environment, type, cpu_milli, memory_mib, gpus, usable_mib, l
        warned_ms, reclaim_ms, cause, reclaimed_ms
 FROM instances WHERE id = ? AND ended_ms IS NULL;
 
+-- name: open_in
+-- Attempts that are open in an environment.
+SELECT a.job, a.idx, j.uuid, a.instance, a.reclaim_ms FROM attempts AS a JOIN jobs AS j ON j.seq = a.job
+WHERE a.stopped_ms IS NULL AND a.environment = ? ORDER BY a.job, a.idx;
+
 -- name: latest
 -- The highest number that was given out.
 SELECT coalesce(max(number), 0) FROM instances;
