@@ -97,7 +97,7 @@ def test_flags_win_over_variables_those_over_the_file_and_that_over_defaults(her
     environ = {"BATCHYARD_PORT": "3", "BATCHYARD_VCPUS": "4", "BATCHYARD_GPUS": ""}
     found = resolve({"port": "5", "gpus": None}, environ, file)
     assert (found.settings.port, found.settings.vcpus, found.settings.account) == (5, 4, "111111111111")
-    assert (found.settings.gpus, found.settings.stop_grace_s) == (0, 30)
+    assert (found.settings.gpus, found.settings.stop_grace_s) == (-1, 30)
     origins = [found.origins[name] for name in ("port", "vcpus", "account", "gpus")]
     assert origins == ["--port", "BATCHYARD_VCPUS", file, "default"]
 

@@ -130,6 +130,7 @@ def _command_line(value: str) -> str:
 
 
 _natural = _number(0, MOST, "must not be negative")
+_all_or_some = _number(-1, MOST, "must be -1, 0 or more")
 _positive = _number(1, MOST, "must be at least 1")
 _port = _number(0, 65535, "must be a port, 0 to 65535 (0: any free one)")
 _switch = Kind(bool, bool)
@@ -156,7 +157,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("account", _account, "123456789012", "12 digits", "Account number in ARNs"),
     Setting("vcpus", _natural, 0, "vCPUs", "vCPUs that jobs may hold together; 0: what the machine has"),
     Setting("memory", _natural, 0, "MiB", "Memory that jobs may hold together; 0: what the machine has"),
-    Setting("gpus", _natural, 0, "GPUs", "GPUs that jobs may hold together"),
+    Setting("gpus", _all_or_some, -1, "GPUs", "GPUs that jobs may hold together; -1: those that the machine has"),
     Setting(
         "access_key_file", _path, "", "path", "File (mode 0600) with ID:SECRET; empty: access-key in the data directory"
     ),

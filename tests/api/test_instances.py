@@ -35,7 +35,9 @@ def managed(server, name: str, kind: str) -> int:
 
 
 def held(number: int, environment: int, leaving: Leaving | None = None) -> HeldInstance:
-    return HeldInstance(number, f"i-{number}", environment, "m6i.large", Needs(2000, 8192), 7832, 5, 5, 5, leaving)
+    return HeldInstance(
+        number, f"i-{number}", environment, "m6i.large", Needs(2000, 8192), 7832, 5, 5, 5, leaving=leaving
+    )
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ def test_gpus_are_those_that_their_tool_lists(examined, tmp_path, monkeypatch):
     command(tmp_path, monkeypatch, "nvidia-smi", "printf 'NVIDIA A, 80 MiB\\nNVIDIA B, 80 MiB\\n'")
     check = examined()["gpus"]
     assert (check.word, check.sentence) == ("ok", "2 found: NVIDIA A, 80 MiB; NVIDIA B, 80 MiB.")
-    assert "--gpus 2" in check.remedy
+    assert "--gpus 0" in check.remedy
 
 
 def test_a_full_disk_is_said_with_what_makes_room(examined, monkeypatch):

@@ -152,7 +152,7 @@ class Rows:
             placed = [each for each in self.instances.values() if each.id == fact.instance]
             assert all(each.leaving is None for each in placed), f"{fact} on an instance that was warned"
             row.open[fact.index] = OpenAttempt(
-                fact.index, fact.number, fact.environment, fact.instance, fact.at_ms, None
+                fact.index, fact.number, fact.environment, fact.instance, fact.at_ms, None, devices=fact.devices
             )
         elif isinstance(fact, f.AttemptBegan):
             self._move(row, fact.index, states.RUNNING, None)

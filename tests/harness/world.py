@@ -351,6 +351,10 @@ class World:
     def consumed(self, number: int) -> int:
         return self.rows.used[number].consumed if number in self.rows.used else 0
 
+    def gpus_of(self, job: Handle) -> tuple[int, ...]:
+        """The GPUs that the job's attempt holds, as the machine numbers them."""
+        return self.rows.jobs[job.seq].open[job.index].devices
+
     def instance_of(self, job: Handle) -> str:
         """The id of the instance on which the job's attempt is open."""
         return self.rows.jobs[job.seq].open[job.index].instance

@@ -104,6 +104,13 @@ class Player:
                 if opened.instance not in ids:
                     used = used.plus(row.submitted.needs)
         assert used.fits(MACHINE), f"{used} is taken of a machine of {MACHINE}"
+        lent = [gpu for each in rows.instances.values() for gpu in each.devices]
+        opens = [opened for row in rows.jobs.values() for opened in row.open.values()]
+        lent += [gpu for opened in opens if opened.instance not in ids for gpu in opened.devices]
+        assert len(set(lent)) == len(lent), f"a GPU is lent twice: {sorted(lent)}"
+        for each in rows.instances.values():
+            on_it = [gpu for opened in opens if opened.instance == each.id for gpu in opened.devices]
+            assert len(set(on_it)) == len(on_it) and set(on_it) <= set(each.devices), f"{each.id} lends {on_it}"
 
 
 def play(data, steps: int) -> None:

@@ -194,6 +194,8 @@ def test_an_attempt_spec_has_all_an_executor_needs(ask, commits):
         "opened_ms": 44,
         "container": {"image": "i", "command": ["a", "b"]},
         "fargate": False,
+        "devices": (),
+        "refused": None,
     }
     with pytest.raises(StoreError, match="Attempt 2 of job 4 .* was never opened"):
         commits.attempt_spec(event.seq, 1, 2)

@@ -92,6 +92,7 @@ _QUEUE = "priority INTEGER NOT NULL, enabled INTEGER NOT NULL, environments TEXT
 # (file, version) -> what makes such a file of one that is a version newer.
 OLDER = {
     (OBSERVE, 1): "ALTER TABLE followers DROP COLUMN failure; ALTER TABLE followers DROP COLUMN failing_ms;",
+    (STATE, 12): "ALTER TABLE instances DROP COLUMN devices; ALTER TABLE attempts DROP COLUMN devices;",
     (STATE, 11): "ALTER TABLE shares DROP COLUMN used_ms; ALTER TABLE shares DROP COLUMN latest_cpu_milli;",
     (STATE, 10): "".join(
         f"ALTER TABLE {table} DROP COLUMN {column};"

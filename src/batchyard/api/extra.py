@@ -172,6 +172,7 @@ def _run(context: Context, row: JobRow, attempt: AttemptRow) -> dict[str, Any]:
         "peakMemoryBytes": attempt.peak_memory_bytes,
         "cpuSeconds": None if attempt.cpu_ms is None else attempt.cpu_ms / 1000,
         "reclaimAt": attempt.reclaim_ms,
+        "gpus": list(attempt.devices),
         "workDirectory": str(data / "work" / attempt_id),
         "logFile": str(data / "logs" / day / f"{attempt_id}.log"),
     }

@@ -61,7 +61,7 @@ def _instance(call: Call, row: EnvironmentRow, held: HeldInstance, jobs: list[st
         "instanceType": held.type,
         "vcpus": held.room.cpu_milli // 1000,
         "memoryMiB": held.room.memory_mib,
-        "gpus": held.room.gpus,
+        "gpus": list(held.devices),
         "state": state,
         "launchedAt": held.launched_ms,
         "reclaimAt": leaving.reclaim_ms if leaving else None,

@@ -164,7 +164,7 @@ def _gpus() -> Check:
     if listed:
         names = listed.splitlines()
         return Check(
-            "gpus", OK, f"{len(names)} found: {'; '.join(names)}.", f"lend them to jobs: serve --gpus {len(names)}"
+            "gpus", OK, f"{len(names)} found: {'; '.join(names)}.", "to lend jobs fewer, or none: serve --gpus 0"
         )
     if devices:
         sentence = f"/dev has {', '.join(devices)}, but nvidia-smi does not list them."

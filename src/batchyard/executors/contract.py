@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from batchyard.config import Settings
+from batchyard.executors import gpus
+from batchyard.executors.gpus import Gpu
 from batchyard.model.events import Ending
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import AttemptSpec
@@ -26,11 +28,14 @@ KILLED = SIGNAL_BASE + 9
 REASON_MAX = 255  # characters of container.reason
 
 
-def order(spec: AttemptSpec, settings: Settings, environ: Mapping[str, str]) -> dict[str, Any]:
+def order(
+    spec: AttemptSpec, settings: Settings, environ: Mapping[str, str], of_machine: tuple[Gpu, ...] = ()
+) -> dict[str, Any]:
     """What a slot is told to run. `environ` is where the variables of `process_pass_env` come from.
 
-    `day` names the log's directory, `timeout_s` and `grace_s` are durations, `memory_mib` 0 is no limit. What is
-    `refused` is not started: it ends with that status reason.
+    `of_machine` are the GPUs there are, `deny` are devices that the job must not open. `day` names the log's
+    directory, `timeout_s` and `grace_s` are durations, `memory_mib` 0 is no limit. What is `refused` is not started:
+    it ends with that status reason.
     """
     work = f"{settings.data}/work/{spec.attempt}"
     return {
@@ -38,7 +43,8 @@ def order(spec: AttemptSpec, settings: Settings, environ: Mapping[str, str]) -> 
         "attempt": spec.attempt,
         "user": spec.container.get("user") or None,
         "argv": list(spec.container.get("command") or ()),
-        "env": environment(spec, settings, work, environ),
+        "env": environment(spec, settings, work, environ) | gpus.variables(spec.devices, settings.gpus > 0, of_machine),
+        "deny": gpus.foreign(spec.devices, of_machine),
         "day": day(spec.opened_ms),
         "timeout_s": spec.timeout_s,
         "grace_s": settings.stop_grace_s,

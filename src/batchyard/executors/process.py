@@ -9,6 +9,7 @@ import time
 
 from batchyard.config import Settings
 from batchyard.executors import contract
+from batchyard.executors.gpus import Gpu
 from batchyard.executors.runner.wire import SOCKET, VERSION, Lines, connect
 from batchyard.model.jobs import AttemptSpec
 from batchyard.ports import Began, Ended, Lost, News, Survey
@@ -26,8 +27,9 @@ class ProcessExecutor:
     connected.
     """
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: Settings, gpus: tuple[Gpu, ...] = ()):
         self._settings = settings
+        self._gpus = gpus  # those of this machine
         self._lines: Lines | None = None
         self._surveyed = False  # whether the runner has said, on this connection, what lives
         self.isolation = ""
@@ -39,7 +41,7 @@ class ProcessExecutor:
     def start(self, spec: AttemptSpec) -> None:
         """Dropped before the survey, which would be older than the order and so would deny the attempt."""
         if self._surveyed:
-            self._send(contract.order(spec, self._settings, os.environ))
+            self._send(contract.order(spec, self._settings, os.environ, self._gpus))
 
     def stop(self, attempt: str, grace_ms: int | None = None) -> None:
         grace = {} if grace_ms is None else {"grace_s": grace_ms / 1000}

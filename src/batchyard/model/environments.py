@@ -100,4 +100,5 @@ class HeldInstance(NamedTuple):
     launched_ms: int
     ready_ms: int
     idle_since_ms: int
+    devices: tuple[int, ...] = ()  # its GPUs, as the provider numbers them from 0
     leaving: Leaving | None = None

@@ -37,6 +37,7 @@ class InstanceLaunched(NamedTuple):
     launched_ms: int
     ready_ms: int
     idle_since_ms: int
+    devices: tuple[int, ...] = ()  # its GPUs, as the provider numbers them
 
 
 class InstanceIdled(NamedTuple):
@@ -178,6 +179,7 @@ class AttemptOpened(NamedTuple):
     environment: int
     instance: str
     at_ms: int
+    devices: tuple[int, ...] = ()  # its GPUs, as the provider numbers them
 
 
 class AttemptBegan(NamedTuple):

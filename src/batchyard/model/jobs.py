@@ -183,6 +183,7 @@ class OpenAttempt(NamedTuple):
     opened_ms: int
     started_ms: int | None
     reclaim_ms: int | None = None  # when it is killed, if Fargate Spot interrupted it
+    devices: tuple[int, ...] = ()  # its GPUs, as the provider numbers them
 
 
 class AttemptSpec(NamedTuple):
@@ -204,3 +205,4 @@ class AttemptSpec(NamedTuple):
     container: dict[str, Any]
     fargate: bool = False  # a slice of Fargate, on no instance
     refused: str | None = None  # why no task can be made of it: it ends so, and nothing is started
+    devices: tuple[int, ...] = ()  # its GPUs, as the machine numbers them

@@ -143,6 +143,7 @@ class AttemptRow(NamedTuple):
     peak_memory_bytes: int | None
     cpu_ms: int | None
     reclaim_ms: int | None = None  # when its place was to be reclaimed, if Spot interrupted it
+    devices: tuple[int, ...] = ()  # its GPUs, as the machine numbers them
 
 
 class JobRow(NamedTuple):

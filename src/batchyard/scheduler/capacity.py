@@ -16,6 +16,7 @@ from batchyard.model.facts import InstanceEnded, InstanceIdled, InstanceLaunched
 from batchyard.model.ids import instance_id
 from batchyard.model.needs import NOTHING, Needs
 from batchyard.scheduler import allocation
+from batchyard.scheduler.ledger import lend
 from batchyard.scheduler.state import Environment, Instance, Provider, Queue, State
 
 IDLE = "idle for long enough"
@@ -218,6 +219,7 @@ def _launch(state: State, environment: Environment, provider: Provider, chosen: 
         launched_ms=state.now_ms,
         ready_ms=ready_ms,
         idle_since_ms=ready_ms,
+        devices=lend(chosen.room.gpus, range(provider.room.gpus), provider.lent),
     )
     hold(state, held)
     state.facts.append(InstanceLaunched(*held[:-1]))
@@ -228,6 +230,7 @@ def hold(state: State, held: HeldInstance) -> Instance:
     environment = state.environments[held.environment]
     provider = state.providers[environment.provider]
     provider.used = provider.used.plus(held.room)
+    provider.lent.update(held.devices)
     environment.holds = environment.holds.plus(held.room)
     instance = Instance(held)
     environment.instances[held.number] = state.instances[held.number] = instance
@@ -371,6 +374,7 @@ def end(state: State, instance: Instance, reason: str) -> None:
     environment = state.environments[instance.environment]
     provider = state.providers[environment.provider]
     provider.used = provider.used.minus(instance.room)
+    provider.lent.difference_update(instance.devices)
     environment.holds = environment.holds.minus(instance.room)
     environment.shelf_of(instance).discard(instance)
     environment.held_cpu_milli -= instance.room.cpu_milli

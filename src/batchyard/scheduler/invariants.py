@@ -73,6 +73,7 @@ def _check_ledger(state: State) -> None:
     used = dict.fromkeys(state.providers, NOTHING)
     held = {number: 0 for number in state.environments}
     on: dict[int, tuple[Needs, set]] = {number: (NOTHING, set()) for number in state.instances}
+    lent = _lent_devices(state)
     going: set = {each.number for each in state.instances.values() if each.leaving is not None}
     for instance in state.instances.values():
         environment = state.environments[instance.environment]
@@ -92,6 +93,9 @@ def _check_ledger(state: State) -> None:
                 held[environment.number] += needs.cpu_milli if environment.capacity else 0
     _require(going == set(state.going), f"{going} are to go, but {set(state.going)} are known as such")
     for name, provider in state.providers.items():
+        _require(
+            sorted(provider.lent) == sorted(lent[name]), f"{name}: GPUs {lent[name]}, the ledger has {provider.lent}"
+        )
         _require(provider.used == used[name], f"{name}: ledger says {provider.used}, but {used[name]} is taken")
         holds = [each.holds for each in state.environments.values() if each.provider == name]
         _require(reduce(Needs.plus, holds, NOTHING) == provider.used, f"{name}: {holds} do not make {provider.used}")
@@ -120,6 +124,29 @@ def _check_consumables(state: State) -> None:
             _require(askers.line.aside.get(askers.asks) is askers, f"{askers.asks}: unknown to their line")
             if askers.first is not None and consumables.may_go(state, askers):
                 _require(askers.first in askers.line, f"{askers.asks}: {askers.first} may go and is not in line")
+
+
+def _lent_devices(state: State) -> dict[str, list[int]]:
+    """The GPUs that instances and attempts hold of each provider; none twice, and as many as they need."""
+    lent: dict[str, list[int]] = {name: [] for name in state.providers}
+    on: dict[int, list[int]] = {number: [] for number in state.instances}
+    for instance in state.instances.values():
+        lent[state.environments[instance.environment].provider] += instance.devices
+        _require(len(instance.devices) == instance.room.gpus, f"instance {instance.number}: GPUs {instance.devices}")
+    for job in state.jobs.values():
+        for index, opened in job.opens():
+            environment = state.environments[opened.environment]
+            instance = environment.by_id.get(opened.instance)
+            (lent[environment.provider] if instance is None else on[instance.number]).extend(opened.devices)
+            gpus = state.needs_of(job).gpus
+            _require(len(opened.devices) == gpus, f"{job.seq}:{index}: GPUs {opened.devices}, it needs {gpus}")
+    for name, devices in lent.items():
+        _require(len(set(devices)) == len(devices), f"{name}: a GPU is lent twice: {sorted(devices)}")
+    for number, devices in on.items():
+        instance = state.instances[number]
+        _require(sorted(instance.lent) == sorted(devices), f"instance {number}: GPUs {devices}, the ledger differs")
+        _require(instance.lent <= set(instance.devices), f"instance {number} lends GPUs that it has not: {devices}")
+    return lent
 
 
 def _check_instances(state: State, environment: Environment) -> None:

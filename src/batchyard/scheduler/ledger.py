@@ -5,8 +5,26 @@ On an instance it is the instance's room; an UNMANAGED environment and Fargate d
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
+from itertools import islice
+
 from batchyard.model.needs import Needs
 from batchyard.scheduler.state import Environment, Instance, Job, Open, State
+
+
+def lend(count: int, of: Iterable[int], lent: Container[int]) -> tuple[int, ...]:
+    """The lowest `count` GPUs that are not lent. There are as many: whoever asks has found the room."""
+    return tuple(islice((each for each in of if each not in lent), count)) if count else ()
+
+
+def devices_for(state: State, opened: Open, needs: Needs) -> tuple[int, ...]:
+    """The GPUs that an attempt with these needs gets where it opens: whole ones, of its instance or the provider."""
+    environment = state.environments[opened.environment]
+    instance = environment.by_id.get(opened.instance)
+    if instance is not None:
+        return lend(needs.gpus, instance.devices, instance.lent)
+    provider = state.providers[environment.provider]
+    return lend(needs.gpus, range(provider.room.gpus), provider.lent)
 
 
 def take(state: State, job: Job, index: int, opened: Open) -> None:
@@ -16,10 +34,12 @@ def take(state: State, job: Job, index: int, opened: Open) -> None:
     instance = environment.by_id.get(opened.instance)
     if instance is not None:
         instance.jobs[job.seq, index] = job
+        instance.lent.update(opened.devices)
         _change(environment, instance, instance.free.minus(needs))
         return
     provider = state.providers[environment.provider]
     provider.used = provider.used.plus(needs)
+    provider.lent.update(opened.devices)
     environment.holds = environment.holds.plus(needs)
     if environment.capacity is not None:
         environment.held_cpu_milli += needs.cpu_milli
@@ -33,6 +53,7 @@ def give_back(state: State, job: Job, index: int, opened: Open) -> None:
     instance = environment.by_id.get(opened.instance)
     if instance is not None:
         del instance.jobs[job.seq, index]
+        instance.lent.difference_update(opened.devices)
         _change(environment, instance, instance.free.plus(needs))
         if not instance.jobs:
             instance.idle_since_ms = state.now_ms
@@ -40,6 +61,7 @@ def give_back(state: State, job: Job, index: int, opened: Open) -> None:
         return
     provider = state.providers[environment.provider]
     provider.used = provider.used.minus(needs)
+    provider.lent.difference_update(opened.devices)
     environment.holds = environment.holds.minus(needs)
     if environment.capacity is not None:
         environment.held_cpu_milli -= needs.cpu_milli

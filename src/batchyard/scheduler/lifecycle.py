@@ -142,11 +142,14 @@ def open_attempt(state: State, job: Job, index: int, place: Place) -> None:
     else:
         job.number = number
         job.open = opened
+    opened.devices = ledger.devices_for(state, opened, state.needs_of(job))
     ledger.take(state, job, index, opened)
     fairshare.taken(state, job, state.needs_of(job).cpu_milli)
     consumables.take(state, job)
     state.facts.append(
-        AttemptOpened(job.seq, index, number, job.uuid, environment.number, place.instance, state.now_ms)
+        AttemptOpened(
+            job.seq, index, number, job.uuid, environment.number, place.instance, state.now_ms, opened.devices
+        )
     )
     state.actions.append(StartAttempt(job.seq, index, number, job.uuid, environment.number))
 

@@ -386,7 +386,7 @@ def _restore_job(state: State, held: HeldJob) -> None:
         job.number = held.attempts.get(WHOLE, 0)
     for attempt in held.open_attempts:
         opened = Open(attempt.number, attempt.environment, attempt.instance, attempt.opened_ms, attempt.started_ms)
-        opened.reclaim_ms = attempt.reclaim_ms
+        opened.reclaim_ms, opened.devices = attempt.reclaim_ms, attempt.devices
         if isinstance(job, Array):
             job.open_children[attempt.index] = opened
         else:

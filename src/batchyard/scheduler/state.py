@@ -27,7 +27,7 @@ from batchyard.scheduler.shelf import Shelf
 class Open:
     """An attempt that has not ended; `started_ms` is None while STARTING."""
 
-    __slots__ = ("number", "environment", "instance", "opened_ms", "started_ms", "reclaim_ms")
+    __slots__ = ("number", "environment", "instance", "opened_ms", "started_ms", "reclaim_ms", "devices")
 
     def __init__(self, number: int, environment: int, instance: str, opened_ms: int, started_ms: int | None = None):
         self.number = number
@@ -36,6 +36,7 @@ class Open:
         self.opened_ms = opened_ms
         self.started_ms = started_ms
         self.reclaim_ms: int | None = None  # when it is killed, if Fargate Spot interrupted it
+        self.devices: tuple[int, ...] = ()  # its GPUs, as the provider numbers them
 
 
 class Askers:
@@ -206,7 +207,7 @@ class Instance:
 
     __slots__ = (
         "number", "id", "environment", "type", "room", "usable", "free", "jobs", "ready_ms", "idle_since_ms",
-        "leaving",
+        "leaving", "devices", "lent",
     )  # fmt: skip
 
     def __init__(self, held: HeldInstance):
@@ -221,6 +222,8 @@ class Instance:
         self.ready_ms = held.ready_ms
         self.idle_since_ms = held.idle_since_ms  # counts only while there are no jobs
         self.leaving = held.leaving
+        self.devices = held.devices  # its GPUs, as the provider numbers them
+        self.lent: set[int] = set()  # of these, to attempts; an index
 
 
 class Environment:
@@ -319,12 +322,13 @@ class Queue:
 class Provider:
     """Room in all and room taken. `used` is an index over instances, and over open attempts that are on none."""
 
-    __slots__ = ("name", "room", "used")
+    __slots__ = ("name", "room", "used", "lent")
 
     def __init__(self, name: str, room: Needs):
         self.name = name
         self.room = room
         self.used = NOTHING
+        self.lent: set[int] = set()  # GPUs, by number; an index like `used`
 
 
 class State:

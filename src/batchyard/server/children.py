@@ -44,11 +44,11 @@ def title(text: str) -> None:
     setproctitle.setproctitle(text)
 
 
-def local_room(settings: Settings) -> Needs:
-    """What jobs may hold together: as set, else what the machine has."""
+def local_room(settings: Settings, gpus: int) -> Needs:
+    """What jobs may hold together: as set, else what the machine has, `gpus` among it."""
     vcpus = settings.vcpus or len(os.sched_getaffinity(0))
     memory_mib = settings.memory or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1024 * 1024)
-    return Needs(vcpus * 1000, memory_mib, settings.gpus)
+    return Needs(vcpus * 1000, memory_mib, gpus if settings.gpus < 0 else settings.gpus)
 
 
 def _spare_long_lived_objects() -> None:
@@ -65,6 +65,7 @@ def run_engine(settings: Settings) -> None:
     from batchyard.engine.chance import Chance
     from batchyard.engine.clock import SteadyClock
     from batchyard.engine.engine import Engine
+    from batchyard.executors import gpus
     from batchyard.executors.pretend import PretendExecutor
     from batchyard.executors.process import ProcessExecutor
     from batchyard.observe.joblogs import FileLogs
@@ -78,12 +79,13 @@ def run_engine(settings: Settings) -> None:
     reserve_bytes = settings.disk_reserve_mib << 20
     commits = SqliteCommits(data, keep, FileLogs(data).remove, reserve_bytes, Counted(data))
     snapshot = commits.load()
+    found = gpus.found()
     clock = SteadyClock(last_ms(data))
     executors = {
-        PROVIDER: ProcessExecutor(settings),
+        PROVIDER: ProcessExecutor(settings, found),
         PRETEND: PretendExecutor(data, clock, settings.stop_grace_s),
     }
-    rooms = {PROVIDER: local_room(settings)}
+    rooms = {PROVIDER: local_room(settings, len(found))}
     timing = Timing(
         boot_ms=settings.instance_boot_s * 1000,
         linger_ms=settings.instance_idle_s * 1000,
@@ -111,6 +113,7 @@ def api_context(settings: Settings) -> Context:
     from batchyard.api.context import Context
     from batchyard.engine.bell import BellRope
     from batchyard.engine.clock import SteadyClock
+    from batchyard.executors import gpus
     from batchyard.observe.joblogs import FileLogs
     from batchyard.store.intake import SqliteIntake
     from batchyard.store.journal import SqliteFollowers
@@ -120,12 +123,12 @@ def api_context(settings: Settings) -> Context:
     from batchyard.store.upkeep import SqliteUpkeep
 
     data = settings.data_path
-    room = local_room(settings)
+    room = local_room(settings, len(gpus.found()))
     keep = Retention(settings.jobs_keep_days * DAY_MS, settings.jobs_keep_most)
     reserve_bytes = settings.disk_reserve_mib << 20
     clock = SteadyClock(last_ms(data))
     return Context(
-        settings=replace(settings, vcpus=room.cpu_milli // 1000, memory=room.memory_mib),
+        settings=replace(settings, vcpus=room.cpu_milli // 1000, memory=room.memory_mib, gpus=room.gpus),
         intake=SqliteIntake(data, BellRope(data).ring, reserve_bytes, keep),
         reader=SqliteReader(data),
         past=SqliteReader(data),

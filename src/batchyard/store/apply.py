@@ -112,8 +112,9 @@ def timing_recorded(batch: Batch, fact: facts.TimingRecorded) -> None:
 
 
 def instance_launched(batch: Batch, fact: facts.InstanceLaunched) -> None:
-    number, name, environment, kind, room, usable_mib, *times = fact
-    batch.add("launched", _INSTANCES.launch, (number, name, environment, kind, *room, usable_mib, *times))
+    number, name, environment, kind, room, usable_mib, *times, devices = fact
+    packed = columns.pack_devices(devices)
+    batch.add("launched", _INSTANCES.launch, (number, name, environment, kind, *room, usable_mib, *times, packed))
 
 
 def instance_idled(batch: Batch, fact: facts.InstanceIdled) -> None:
@@ -205,7 +206,8 @@ def children_moved(batch: Batch, fact: facts.ChildrenMoved) -> None:
 def attempt_opened(batch: Batch, fact: facts.AttemptOpened) -> None:
     job, index, number = fact.job, fact.index, fact.number
     task = columns.pack_task(fact.uuid, index, number)
-    row = (job, index, number, fact.environment, fact.instance, task, fact.at_ms, batch.log_of(job, fact.at_ms))
+    log, devices = batch.log_of(job, fact.at_ms), columns.pack_devices(fact.devices)
+    row = (job, index, number, fact.environment, fact.instance, task, fact.at_ms, log, devices)
     batch.add("opened", _SQL.open_attempt, row)
     batch.move(job, index, RUNNABLE, STARTING, fact.at_ms, number=number)
     detail = columns.encode({"environment": fact.environment, "instance": fact.instance})

@@ -131,11 +131,23 @@ def unpack_upstreams(text: str | None) -> tuple[StoredUpstream, ...]:
     return () if text is None else _upstreams_decoder.decode(text)
 
 
+def pack_devices(devices: tuple[int, ...]) -> str | None:
+    return encode(devices) if devices else None
+
+
+def unpack_devices(text: str | None) -> tuple[int, ...]:
+    return () if text is None else tuple(decode(text))
+
+
 def unpack_instance(row: tuple) -> HeldInstance:
     """A row of ``instances`` that exists."""
-    number, name, environment, kind, cpu_milli, memory_mib, gpus, *times, warned, reclaim, cause, reclaimed = row
-    leaving = None if warned is None else Leaving(warned, reclaim, cause, reclaimed)
-    return HeldInstance(number, name, environment, kind, Needs(cpu_milli, memory_mib, gpus), *times, leaving)
+    number, name, environment, kind, *room, usable_mib, launched, ready, idle, devices, warned, reclaim, cause, told = (
+        row
+    )
+    leaving = None if warned is None else Leaving(warned, reclaim, cause, told)
+    times = (launched, ready, idle)
+    gpus = unpack_devices(devices)
+    return HeldInstance(number, name, environment, kind, Needs(*room), usable_mib, *times, gpus, leaving)
 
 
 def unpack_change(seq: int, subject: int, kind: str, value: str) -> EnvironmentChanged | QueueChanged:

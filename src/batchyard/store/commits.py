@@ -292,7 +292,7 @@ class SqliteCommits:
         row = self._state.execute(_STATES.opened, (job, index, number)).fetchone()
         if row is None:
             raise StoreError(f"Attempt {number} of job {job} (index {index}) was never opened: commit it first.")
-        opened_ms, environment, instance = row
+        opened_ms, environment, instance, devices = row
         uuid, of_job = self._job_spec(job)
         return of_job._replace(
             attempt=ids.attempt_id(uuid, index, number),
@@ -302,6 +302,7 @@ class SqliteCommits:
             environment_name=self._environment_name(environment),
             opened_ms=opened_ms,
             fargate=not instance,
+            devices=columns.unpack_devices(devices),
         )
 
     def _read_environment_name(self, environment: int) -> str:
@@ -352,10 +353,15 @@ def _by_job(rows: Iterable[tuple]) -> dict[int, list[tuple]]:
     return {job: [row[1:] for row in group] for job, group in groupby(rows, key=lambda row: row[0])}
 
 
+def _open_attempt(row: tuple) -> OpenAttempt:
+    *rest, devices = row
+    return OpenAttempt(*rest, columns.unpack_devices(devices))
+
+
 def _held_job(job: JobSubmitted, row: tuple, states: bytes, marked: dict, opened: dict) -> HeldJob:
     _, status, tried, stop_kind, stop_reason = row
     whole = (ids.WHOLE, tried, stop_kind, stop_reason)
     marks = [whole, *marked.get(job.seq, ())]
     attempts = {index: number for index, number, _, _ in marks if number}
     stops = {index: (kind, reason) for index, _, kind, reason in marks if kind is not None}
-    return HeldJob(job, status, states, attempts, stops, tuple(OpenAttempt(*one) for one in opened.get(job.seq, ())))
+    return HeldJob(job, status, states, attempts, stops, tuple(map(_open_attempt, opened.get(job.seq, ()))))

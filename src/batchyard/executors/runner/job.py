@@ -104,6 +104,7 @@ class Job:
         self._peak_bytes = 0
         self._cpu_s = 0.0
         self._memory_at = 0.0
+        self._denied: list[str] = []  # devices that the job must not open
         self._status: int | None = None  # of the main process, once it is reaped
 
     # -- start ----------------------------------------------------------------------------------------------------
@@ -142,6 +143,10 @@ class Job:
             os.mkdir(usual)
             sandbox.bind(f"/proc/self/fd/{room.desk.take()}", usual)
             os.chdir(usual)
+            for path in self._order.get("deny", ()):
+                if os.path.exists(path):
+                    sandbox.deny(path)
+                    self._denied.append(path)
         else:
             room.desk.take()
             room.desk.keep(name)
@@ -345,6 +350,8 @@ class Job:
     def _leave(self) -> None:
         """Out of the working directory, which is seen no more."""
         os.chdir("/")
+        for path in self._denied:
+            sandbox.unmount(path)
         usual = f"{self._room.data}/work/{self.attempt}"
         if self._room.isolated and os.path.isdir(usual):
             for undo in (sandbox.unmount, os.rmdir):

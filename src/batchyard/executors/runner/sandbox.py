@@ -92,6 +92,13 @@ def unmount(target: str) -> None:
     _check(_libc.umount2(os.fsencode(target), _MNT_DETACH), f"umount {target}")
 
 
+def deny(device: str) -> None:
+    """Have nobody in this namespace open the device until it is unmounted: EACCES, as from a devices cgroup, which
+    CUDA takes for a GPU that is not its own."""
+    bind(device, device)
+    _mount("none", device, None, _MS_REMOUNT | _MS_BIND | _MS_NODEV | _MS_NOSUID | _MS_NOEXEC)
+
+
 def hide_memory() -> None:
     """Nobody without CAP_SYS_PTRACE may look into this process (memory, environment, open files)."""
     _prctl(_PR_SET_DUMPABLE, 0)

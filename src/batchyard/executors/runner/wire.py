@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import socket
 
-VERSION = 2  # 2: `stop` with grace_s
+VERSION = 2  # 2: `stop` with grace_s, `start` with deny
 SOCKET = "runner.sock"
 RECEIVE_BYTES = 1 << 18
 

@@ -96,7 +96,8 @@ CREATE TABLE instances (
   warned_ms INTEGER,                     -- since when it is to go though attempts are open on it,
   reclaim_ms INTEGER,                    -- when those that are left are killed,
   cause TEXT,                            -- why, and
-  reclaimed_ms INTEGER                   -- since when they are told to die
+  reclaimed_ms INTEGER,                  -- since when they are told to die
+  devices TEXT                           -- its GPUs, as the provider numbers them: a JSON list; NULL: none
 ) STRICT;
 CREATE INDEX instances_there ON instances (environment) WHERE ended_ms IS NULL;
 
@@ -147,6 +148,7 @@ CREATE TABLE attempts (
   log INTEGER NOT NULL DEFAULT 0,        -- where it logs; 0: nobody knows
   warned_ms INTEGER,                     -- when it was interrupted, on Fargate Spot,
   reclaim_ms INTEGER,                    -- and when it is killed
+  devices TEXT,                          -- its GPUs, likewise
   PRIMARY KEY (job, idx, number)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX attempts_by_log ON attempts (log, task);

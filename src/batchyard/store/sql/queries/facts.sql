@@ -44,7 +44,8 @@ WHERE seq = ?1;
 
 -- name: open_attempt
 -- An attempt has its place.
-INSERT INTO attempts (job, idx, number, environment, instance, task, opened_ms, log) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO attempts (job, idx, number, environment, instance, task, opened_ms, log, devices)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: begin_attempt
 -- Its main process runs.

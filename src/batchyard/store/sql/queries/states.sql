@@ -31,7 +31,7 @@ WHERE j.status < 5 AND j.size > 0 AND (c.attempts > 0 OR c.stop_kind IS NOT NULL
 
 -- name: open_attempts
 -- Attempts that have not ended.
-SELECT job, idx, number, environment, instance, opened_ms, started_ms, reclaim_ms FROM attempts
+SELECT job, idx, number, environment, instance, opened_ms, started_ms, reclaim_ms, devices FROM attempts
 WHERE stopped_ms IS NULL ORDER BY job, idx, number;
 
 -- name: child_states
@@ -48,7 +48,7 @@ SELECT status FROM children WHERE job = ? AND idx = ?;
 
 -- name: opened
 -- When and where an attempt was opened.
-SELECT opened_ms, environment, instance FROM attempts WHERE job = ? AND idx = ? AND number = ?;
+SELECT opened_ms, environment, instance, devices FROM attempts WHERE job = ? AND idx = ? AND number = ?;
 
 -- name: job
 -- What became of a job, and how its latest attempt ended.
@@ -72,7 +72,7 @@ SELECT status, count(*) FROM children WHERE job = ? GROUP BY status;
 -- name: attempts
 -- All attempts of a job or child, oldest first.
 SELECT number, environment, instance, opened_ms, started_ms, stopped_ms, exit_code, reason, status_reason,
-       peak_memory_bytes, cpu_ms, reclaim_ms FROM attempts WHERE job = ? AND idx = ? ORDER BY number;
+       peak_memory_bytes, cpu_ms, reclaim_ms, devices FROM attempts WHERE job = ? AND idx = ? ORDER BY number;
 
 -- name: in_status
 -- A queue's jobs in one state below a number, newest first.

@@ -1,0 +1,3 @@
+-- state.db, version 12 to 13: GPUs are lent by number.
+ALTER TABLE instances ADD COLUMN devices TEXT;
+ALTER TABLE attempts ADD COLUMN devices TEXT;
