@@ -3,12 +3,14 @@ from __future__ import annotations
 import itertools
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 
 from batchyard import config
 from batchyard.api.app import build_app
 from batchyard.api.context import Context
+from batchyard.catalogue.keeper import Keeper
 from batchyard.catalogue.reader import built_in
 from tests.api import caller
 from tests.api.memory import MemoryLogs, MemoryStore, MemoryUpkeep
@@ -48,6 +50,7 @@ class Server:
             upkeep=self.upkeep,
             metrics_token=caller.TOKEN,
             machines=built_in,
+            catalogue=Keeper(Path(data)),
         )
         self.app = build_app(self.context)
         self.batch = caller.client(self.app, "batch")

@@ -67,8 +67,8 @@ def test_a_type_without_spot_data_costs_there_what_it_costs_and_counts_as_often_
     [
         ("a,b\n1,2\n", "the column instance_type is missing"),
         (f"{HEAD}\nx.large,two,4096,0,x86_64,0.5,,\n", "line 2: .*two"),
-        (f"{HEAD}\nx.large,0,4096,0,x86_64,0.5,,\n", "line 2: x.large has 0 vCPUs"),
-        (f"{HEAD}\n,2,4096,0,x86_64,0.5,,\n", "line 2: a type without a name"),
+        (f"{HEAD}\nx.large,0,4096,0,x86_64,0.5,,\n", "line 2: column vcpus: '0'"),
+        (f"{HEAD}\n,2,4096,0,x86_64,0.5,,\n", "line 2: column instance_type"),
         (f"{HEAD}\nx.large,2\n", "line 2"),
     ],
 )

@@ -19,7 +19,7 @@ from batchyard.describe.names import Names
 from batchyard.ports import Clock, DefinitionRow, Intake, Reader
 from batchyard.ports.journal import FollowerRow
 from batchyard.ports.logs import LogStore
-from batchyard.ports.upkeep import Upkeep
+from batchyard.ports.upkeep import InstanceTypes, Upkeep
 
 DEFINITIONS_KEPT = 2_000
 INVOCATION_ID = "amz-sdk-invocation-id"
@@ -44,6 +44,7 @@ class Context:
     upkeep: Upkeep
     metrics_token: str
     machines: Callable[[], Machines]
+    catalogue: InstanceTypes
     followers: Callable[[], list[FollowerRow]] = list  # how those are who follow the journal
     shifts: Shifts = field(default_factory=Shifts)
     names: Names = field(init=False)

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import msgspec
 
 import batchyard
-from batchyard.api import admin, instances
+from batchyard.api import admin, catalogue, instances
 from batchyard.api.batch.jobs import detail, find_job
 from batchyard.api.context import Call, Context
 from batchyard.api.explain import explain
@@ -70,6 +70,12 @@ ROUTES = (
         instances.INTERRUPT,
         'Has Spot capacity interrupted: `{"target": "i-..."}`, a job on Fargate Spot, or a compute environment.',
     ),
+    ExtraRoute("GET", catalogue.CATALOGUE, "The instance types there are: a CSV file as `csv`, `own` if it is yours."),
+    ExtraRoute(
+        "POST",
+        catalogue.CATALOGUE,
+        'Replaces them: `{"csv": "..."}`, or null to have ours; answers which were added, removed and altered.',
+    ),
     ExtraRoute("POST", admin.CHECK, "Whether the stored data is sound: a line of JSON for each check, as it is done."),
 )
 LOCAL = "local"  # the provider whose jobs are processes of this machine
@@ -98,6 +104,10 @@ async def answer(context: Context, call: Call, method: str, raw_path: str) -> by
         return await admin.backup(context)
     if (method, raw_path) == ("POST", admin.CHECK):
         return await admin.check(context)
+    if (method, raw_path) == ("GET", catalogue.CATALOGUE):
+        return msgspec.json.encode(await catalogue.show(context))
+    if (method, raw_path) == ("POST", catalogue.CATALOGUE):
+        return msgspec.json.encode(await catalogue.replace(context, call))
     if (method, raw_path) == ("GET", instances.INSTANCES):
         return msgspec.json.encode(instances.instances(context, call))
     if (method, raw_path) == ("POST", instances.INTERRUPT):

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 
 from batchyard.model.environments import InstanceType
 from batchyard.model.needs import Needs
-
-FILE = "catalogue.csv"  # in the data directory: the operator's own
 
 OPTIMAL = "optimal"
 DEFAULT = "default_x86_64"
@@ -26,6 +25,8 @@ KEYWORDS = {
     "default_arm64": ("m6g", "c6g", "r6g", "c7g"),
 }
 ARM = "arm64"
+ARCHITECTURES = ("x86_64", "i386+x86_64", ARM)
+MOST = 100_000_000  # of vCPUs, MiB or GPUs of one instance
 COLUMNS = (
     "instance_type", "vcpus", "memory_mib", "gpus", "arch", "on_demand_usd_h_us_east_1", "spot_savings_pct",
     "spot_interruption_band_0to4",
@@ -55,8 +56,10 @@ class Catalogue:
         for line, row in enumerate(rows, 2):
             try:
                 found = _instance_type(row)
-            except (KeyError, TypeError, ValueError) as error:
-                raise CatalogueError(f"line {line}: {error!s}; columns are {', '.join(COLUMNS)}") from None
+            except ValueError as error:
+                raise CatalogueError(f"line {line}: {error}") from None
+            if found.name in self._types:
+                raise CatalogueError(f"line {line}: {found.name} is there twice")
             self._types[found.name] = found
             self._families.setdefault(found.name.partition(".")[0], []).append(found.name)
             if row["arch"] == ARM:
@@ -66,6 +69,11 @@ class Catalogue:
 
     def __len__(self) -> int:
         return len(self._types)
+
+    @property
+    def types(self) -> Mapping[str, InstanceType]:
+        """All of them, by name."""
+        return self._types
 
     def resolve(self, names: Sequence[str]) -> tuple[InstanceType, ...]:
         """The types that `names` stand for, in order, each once. Raises UnknownType."""
@@ -102,17 +110,27 @@ class Catalogue:
 
 def parse(text: str) -> Catalogue:
     """The catalogue in a CSV file. Raises CatalogueError."""
-    rows = csv.DictReader(io.StringIO(text, newline=""))
-    missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
-    if missing:
-        raise CatalogueError(f"the column {missing[0]} is missing; columns are {', '.join(COLUMNS)}")
-    return Catalogue(rows)
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
+        if missing:
+            raise CatalogueError(f"the column {missing[0]} is missing; columns are {', '.join(COLUMNS)}")
+        found = Catalogue(rows)
+    except csv.Error as error:
+        raise CatalogueError(f"near line {rows.line_num + 1}: it is not CSV: {error}") from None
+    if not found:
+        raise CatalogueError("it has no types")
+    return found
 
 
 @cache
 def built_in() -> Catalogue:
     """The catalogue that comes with Batchyard."""
-    return parse(resources.files(__package__).joinpath("instance-types.csv").read_text())
+    return parse(built_in_text())
+
+
+def built_in_text() -> str:
+    return resources.files(__package__).joinpath("instance-types.csv").read_text()
 
 
 def usable_mib(memory_mib: int) -> int:
@@ -121,16 +139,31 @@ def usable_mib(memory_mib: int) -> int:
 
 
 def _instance_type(row: Mapping[str, str]) -> InstanceType:
-    name, memory = row["instance_type"], int(row["memory_mib"])
-    room = Needs(int(row["vcpus"]) * 1000, memory, int(row["gpus"] or 0))
-    if not name or min(room) < 0 or not room.cpu_milli or not memory:
-        raise ValueError(f"{name or 'a type without a name'} has {row['vcpus']} vCPUs and {memory} MiB")
+    """ValueError names the column."""
+    name = row["instance_type"] or ""
+    if not re.fullmatch(r"[a-z0-9-]+\.[a-z0-9-]+", name):
+        raise ValueError(f"column instance_type: {name!r} is no name such as c5.large")
+    vcpus, memory = _number(row, "vcpus", 1), _number(row, "memory_mib", 1)
+    room = Needs(vcpus * 1000, memory, _number(row, "gpus", 0, empty=0))
+    if row["arch"] not in ARCHITECTURES:
+        raise ValueError(f"column arch: {row['arch']!r} is none of {', '.join(ARCHITECTURES)}")
     price = _millionths(row["on_demand_usd_h_us_east_1"])
-    saving, band = row["spot_savings_pct"], row["spot_interruption_band_0to4"]
-    spot_price = price * (100 - int(saving)) // 100 if saving else price
-    return InstanceType(name, room, usable_mib(memory), price, spot_price, int(band) if band else _UNKNOWN_BAND)
+    saving = _number(row, "spot_savings_pct", 0, 100, empty=0)
+    band = _number(row, "spot_interruption_band_0to4", 0, 4, empty=_UNKNOWN_BAND)
+    return InstanceType(name, room, usable_mib(memory), price, price * (100 - saving) // 100, band)
 
 
-def _millionths(dollars: str) -> int:
-    whole, _, part = dollars.partition(".")
+def _number(row: Mapping[str, str], column: str, least: int, most: int = MOST, empty: int | None = None) -> int:
+    text = (row[column] or "").strip()
+    if not text and empty is not None:
+        return empty
+    if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
+        raise ValueError(f"column {column}: {text!r} is no whole number from {least} to {most}")
+    return int(text)
+
+
+def _millionths(dollars: str | None) -> int:
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", dollars or ""):
+        raise ValueError(f"column on_demand_usd_h_us_east_1: {dollars!r} is no price in dollars, such as 0.085")
+    whole, _, part = (dollars or "").partition(".")
     return int(whole) * 1_000_000 + int((part + "000000")[:6])

@@ -17,6 +17,7 @@ import click
 
 from batchyard import config
 from batchyard.cli import render
+from batchyard.cli.catalogue import catalogue
 from batchyard.cli.client import Problem, Unreachable, connect, connection_options, wrong_setting
 from batchyard.cli.instances import instances, interrupt
 
@@ -27,9 +28,10 @@ NAMES, WORDS = 11, 6
 
 @click.group()
 def admin() -> None:
-    """Look after the server: backup, restore, check; instances, interrupting Spot."""
+    """Look after the server: backup, restore, check; instances and their types, interrupting Spot."""
 
 
+admin.add_command(catalogue)
 admin.add_command(instances)
 admin.add_command(interrupt)
 

@@ -26,6 +26,17 @@ class Archive(Protocol):
     def close(self) -> None: ...
 
 
+class InstanceTypes(Protocol):
+    """The catalogue of instance types that is in force."""
+
+    def text(self) -> tuple[str, bool]:
+        """The file as it is, and whether it is the operator's own."""
+
+    def replace(self, text: str | None) -> dict[str, list[str]]:
+        """Have this file from now on, or (None) that which comes with Batchyard: the names of types that were `added`,
+        `removed` and `altered`. ClientError for what is no catalogue; nothing is changed then. Blocking."""
+
+
 class Upkeep(Protocol):
     """Backups and checks of all files, beside the writers. Everything here blocks: for a thread, not for a loop."""
 

@@ -15,7 +15,6 @@ import threading
 import time
 import uuid
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,6 @@ from batchyard.model.needs import Needs
 if TYPE_CHECKING:
     from batchyard.access.keys import Key
     from batchyard.api.context import Context
-    from batchyard.catalogue.reader import Catalogue
     from batchyard.observe.counting import Counting
     from batchyard.observe.follow import Follower
 
@@ -111,6 +109,7 @@ def api_context(settings: Settings) -> Context:
     """The api's adapters: requests.db to write, both files to read, logs, keys and clocks."""
     from batchyard.access import keys
     from batchyard.api.context import Context
+    from batchyard.catalogue.keeper import Keeper
     from batchyard.engine.bell import BellRope
     from batchyard.engine.clock import SteadyClock
     from batchyard.executors import gpus
@@ -123,6 +122,7 @@ def api_context(settings: Settings) -> Context:
     from batchyard.store.upkeep import SqliteUpkeep
 
     data = settings.data_path
+    catalogue = Keeper(data)
     room = local_room(settings, len(gpus.found()))
     keep = Retention(settings.jobs_keep_days * DAY_MS, settings.jobs_keep_most)
     reserve_bytes = settings.disk_reserve_mib << 20
@@ -140,16 +140,9 @@ def api_context(settings: Settings) -> Context:
         upkeep=SqliteUpkeep(data, clock.now_ms, reserve_bytes),
         metrics_token=metrics_token(settings),
         followers=SqliteFollowers(data),
-        machines=cache(lambda: machines(data)),
+        machines=catalogue.current,
+        catalogue=catalogue,
     )
-
-
-def machines(data: Path) -> Catalogue:
-    """The instance types there are: the operator's, or those that come with Batchyard. Raises CatalogueError."""
-    from batchyard.catalogue import reader
-
-    own = data / reader.FILE
-    return reader.parse(own.read_text()) if own.exists() else reader.built_in()
 
 
 def followers(settings: Settings) -> list[Follower]:
