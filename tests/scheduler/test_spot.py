@@ -399,6 +399,19 @@ def test_the_minimum_of_spot_goes_and_comes_back_when_there_is_room(world):
     assert len(world.instances(place)) == 4
 
 
+def test_a_queue_that_likes_spot_first_does_not_undo_what_boots_for_the_next_one(world):
+    """An on-demand instance is ready for the second queue: the first takes it rather than have it go for Spot, which
+    the second would have reclaimed for another one, and so on."""
+    world.machine(vcpus=2, memory_mib=65_536, boot_ms=1_000)
+    cheap, dear = world.managed(spot(SMALL)), world.managed(on_demand(SMALL))
+    first, second = world.queue(cheap, dear, priority=2), world.queue(dear, cheap, priority=1)
+    jobs = [world.submit(first, vcpus=2), world.submit(second, vcpus=2)]
+    for _ in range(4):
+        world.turn(advance_ms=1_000)
+    assert sorted(world.state(job) for job in jobs) == ["RUNNABLE", "STARTING"]
+    assert world.rows.launched <= 3
+
+
 def test_fargate_spot_makes_room_too(world):
     _, cheap = slices(world)
     jobs = run(world, cheap, count=4)

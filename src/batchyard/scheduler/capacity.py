@@ -107,7 +107,7 @@ def make_room(state: State, environment: Environment, needs: Needs, pledges: Ple
     if provider is None or not needs.fits(provider.room):
         return False
     room, going = free(provider, pledges), 0
-    idle = [] if needs.fits(room) else may_go(state, environment.provider)
+    idle = [] if needs.fits(room) else _would_go(state, environment, pledges)
     while not needs.fits(room):
         if going == len(idle):
             return False
@@ -136,7 +136,7 @@ def grow(state: State, environment: Environment, needs: Needs, pledges: Pledges)
     room, held = free(provider, pledges), environment.held_cpu_milli
     chosen = type_to_launch(environment, provider, needs, held, room)
     going: list[Instance] = []
-    for instance in may_go(state, environment.provider) if chosen is None else ():
+    for instance in _would_go(state, environment, pledges) if chosen is None else ():
         going.append(instance)
         room = room.plus(instance.room)
         if instance.environment == environment.number:
@@ -351,6 +351,15 @@ def vacate(state: State, environment: Environment) -> None:
     for instance in sorted(environment.instances.values(), key=_idle_order):
         if not instance.jobs:
             end(state, instance, LEAVING)
+
+
+def _would_go(state: State, environment: Environment, pledges: Pledges) -> list[Instance]:
+    """Those that may go for the environment: for Spot none that is on demand before its turn comes, since the next head
+    may be waiting for it, and would have Spot reclaimed instead."""
+    found = may_go(state, environment.provider)
+    if environment.spot and not pledges.spot_grows:
+        found = [each for each in found if state.environments[each.environment].spot]
+    return found
 
 
 def may_go(state: State, provider: str) -> list[Instance]:

@@ -6,6 +6,7 @@ Source: reference "Job queues", "Allocation strategies and scaling" and "Schedul
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from batchyard.model.needs import Needs
@@ -24,8 +25,12 @@ def find(state: State, queue: Queue, needs: Needs, pledges: capacity.Pledges) ->
     """Where to place `needs` now, or None: it waits, perhaps for an instance that boots and is pledged to it, or for
     Spot capacity to be reclaimed."""
     place, waits = _first(state, queue, needs, pledges)
-    if place is None and not waits and preemption.ask(state, queue, needs, pledges):
-        place, _ = _first(state, queue, needs, pledges)
+    if place is None and not waits and not pledges.spot_grows:
+        claims = pledges.claims
+        if preemption.ask(state, queue, needs, pledges):
+            place, _ = _first(state, queue, needs, pledges)
+        elif pledges.claims == claims and any(each.spot for each in _enabled(state, queue)):
+            pledges.deferred.append(queue)  # when Spot's turn comes, more may go for it
     return place
 
 
@@ -59,11 +64,17 @@ def _comes_later(state: State, queue: Queue, environment: Environment, pledges: 
     which would have it back at once."""
     if pledges.spot_grows or not environment.spot:
         return False
-    places = (state.environments.get(number) for number in queue.environments)
-    if any(each is not None and each.enabled and not each.spot for each in places):
+    if any(not each.spot for each in _enabled(state, queue)):
         return False
     pledges.deferred.append(queue)
     return True
+
+
+def _enabled(state: State, queue: Queue) -> Iterator[Environment]:
+    for number in queue.environments:
+        environment = state.environments.get(number)
+        if environment is not None and environment.enabled:
+            yield environment
 
 
 def foresee(state: State, queue: Queue, needs: Needs, pledges: capacity.Pledges) -> bool:
