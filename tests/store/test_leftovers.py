@@ -6,6 +6,7 @@ import pytest
 
 from batchyard.errors import ClientError
 from batchyard.model import facts as f
+from batchyard.model.jobs import Interruption
 from batchyard.store import leftovers
 from batchyard.store.audit import OK, audit
 from batchyard.store.leftovers import EVERY_MS, INACTIVE_MS
@@ -261,5 +262,18 @@ def test_a_revision_stays_while_a_job_may_be_of_it(site):
         site.now += 8 * DAY_MS
         await remove(site)
         assert site.known(uuid) is None and site.reader.definition_by_id(site.yard.definition) is None
+
+    site(story, WEEK)
+
+
+def test_a_wish_to_interrupt_goes_once_it_was_applied(site):
+    async def story(site):
+        await site.intake.interrupt(Interruption(site.yard.environment, site.now))
+        site.now += 8 * DAY_MS
+        await remove(site)
+        assert kept(site, REQUESTS, "interruptions", "seq"), "the engine was away all the time"
+        site.apply()
+        await remove(site)
+        assert not kept(site, REQUESTS, "interruptions", "seq")
 
     site(story, WEEK)

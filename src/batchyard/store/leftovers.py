@@ -3,6 +3,7 @@
 - A **change** goes when a later one of the same thing is in force: the engine starts from the latest applied one.
 - The row of a **deleted** environment or queue goes when every job that was asked for before its deletion is gone.
   Only such a job can have to do with it, and the numbers of requests say which those are: nothing is searched.
+- A wish to have Spot capacity **interrupted** goes when it was applied.
 - An **INACTIVE** revision of a definition goes by the same rule, after as long as AWS keeps one.
 
 None goes before it is a day old, and what was deleted stays as long as finished jobs do: a call that is repeated finds
@@ -54,6 +55,8 @@ class Leftovers:
         removed = self._remove_places(db, before_ms, bound)
         removed += _remove_definitions(db, now_ms - INACTIVE_MS, bound)
         went, over = self._remove_superseded(db, before_ms)
+        wishes = {"applied": self._applied(), "before": before_ms, "most": REMOVED}
+        removed += db.execute(_SQL.delete_interruptions, wishes).rowcount
         if over and removed < REMOVED:
             self._next_ms = now_ms + EVERY_MS
         return removed + went

@@ -31,6 +31,12 @@ DELETE FROM environments WHERE id = ?;
 -- A queue is known no more.
 DELETE FROM queues WHERE id = ?;
 
+-- name: delete_interruptions
+-- Wishes to have Spot capacity interrupted that were applied, and are older than a time.
+DELETE FROM interruptions WHERE seq IN (
+  SELECT seq FROM interruptions WHERE seq <= :applied AND at_ms < :before ORDER BY seq LIMIT :most
+);
+
 -- name: delete_changes
 -- All changes of an environment or queue go.
 DELETE FROM changes WHERE subject = ?;
