@@ -277,7 +277,7 @@ def test_size_is_bounded():
         shapes.RegisterJobDefinitionRequest,
     )
     with pytest.raises(ClientError, match="less than 24 KiB, got 25 KiB"):
-        job_definitions.admit(request, "r", 1, payload_bytes=24 * 1024 + 1)
+        job_definitions.admit(request, "r", "123456789012", 1, payload_bytes=24 * 1024 + 1)
 
 
 def test_only_what_was_given_is_stored():

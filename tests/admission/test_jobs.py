@@ -8,7 +8,7 @@ from batchyard.admission import parameters
 from batchyard.errors import ClientError
 from batchyard.model.jobs import AFTER, N_TO_N, SEQUENTIAL, AskedUpstream, RetryRule
 from batchyard.model.needs import Needs
-from tests.admission.requests import ABSENT, NEEDS, UUID, body, compiled, submit
+from tests.admission.requests import ABSENT, ACCOUNT, NEEDS, REGION, UUID, body, compiled, submit
 
 OLD_WAY = {"resourceRequirements": ABSENT, "vcpus": 1, "memory": 64}
 
@@ -265,12 +265,31 @@ def test_plain_awslogs_and_gpus_that_are_there_need_no_notice():
     assert len(body(submit(compiled(container), at={"gpus": 2}))["notices"]) == 1
 
 
-def test_consumables_are_said_once_not_to_count():
-    asked = {"consumableResourceList": [{"consumableResource": "c", "quantity": 1}]}
-    definition = compiled(consumableResourceProperties=asked)
-    job = body(submit(definition, consumableResourcePropertiesOverride=asked))
-    assert sum("consumable" in notice for notice in job["notices"]) == 1
-    assert job["consumableResourceProperties"] == asked
+def asks(**quantities):
+    return {"consumableResourceList": [{"consumableResource": n, "quantity": q} for n, q in quantities.items()]}
+
+
+def test_a_job_asks_for_what_its_definition_asks_for_unless_it_says_how_much():
+    definition = compiled(consumableResourceProperties=asks(a=1, b=2))
+    assert submit(definition).consumables == (("a", 1), ("b", 2))
+    job = submit(definition, consumableResourcePropertiesOverride=asks(b=5, c=3))
+    assert job.consumables == (("a", 1), ("b", 5), ("c", 3))
+    assert body(job)["consumableResourceProperties"] == asks(a=1, b=5, c=3)
+    assert submit(compiled()).consumables == ()
+
+
+def test_a_resource_is_the_same_by_name_and_by_arn():
+    arn = f"arn:aws:batch:{REGION}:{ACCOUNT}:consumable-resource/a"
+    definition = compiled(consumableResourceProperties=asks(**{arn: 1}))
+    job = submit(definition, consumableResourcePropertiesOverride=asks(a=4))
+    assert job.consumables == (("a", 4),)
+    assert body(job)["consumableResourceProperties"] == asks(**{arn: 4}), "shown as the definition wrote it"
+
+
+def test_an_override_may_not_make_it_more_than_five():
+    definition = compiled(consumableResourceProperties=asks(a=1, b=1, c=1))
+    with pytest.raises(ClientError, match="at most 5 consumableResources"):
+        submit(definition, consumableResourcePropertiesOverride=asks(d=1, e=1, f=1))
 
 
 def test_a_small_request_cannot_become_a_huge_command():

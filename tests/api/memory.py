@@ -9,6 +9,7 @@ import msgspec
 
 from batchyard.errors import ClientError
 from batchyard.model import ids, states
+from batchyard.model.consumables import ADD, REMOVE, SET, ConsumableChange, NewConsumable
 from batchyard.model.environments import HeldInstance
 from batchyard.model.jobs import (
     Deletion,
@@ -43,6 +44,7 @@ from batchyard.ports import (
     StreamRow,
     Waiting,
 )
+from batchyard.ports.consumables import AskingJob, AskingPage, ConsumableRow
 from batchyard.ports.instances import OpenRow
 from batchyard.ports.upkeep import Finding
 
@@ -67,7 +69,8 @@ def _last_ending(attempts: list[AttemptRow]) -> tuple[int | None, str | None]:
     return (attempts[-1].exit_code, attempts[-1].reason) if attempts else (None, None)
 
 
-QUEUES, DEFINITIONS, JOBS = 10_000, 20_000, 30_000  # numbers before the first queue, definition and job
+# Numbers before the first of each.
+QUEUES, DEFINITIONS, JOBS, CONSUMABLES = 10_000, 20_000, 30_000, 40_000
 
 
 def _changed(new, change, columns):
@@ -90,6 +93,7 @@ class MemoryStore:
         self.new_queues: list[NewQueue] = []
         self.new_definitions: list[tuple[NewDefinition, int]] = []
         self.new_jobs: list[NewJob] = []
+        self.new_consumables: dict[tuple[str, str], ConsumableRow] = {}
         self.wishes: list[Wish] = []
         self.held: list[HeldInstance] = []
         self.opened: dict[int, list[OpenRow]] = {}
@@ -180,6 +184,29 @@ class MemoryStore:
         self.new_jobs.append(job)
         return job.uuid
 
+    async def create_consumable(self, new: NewConsumable) -> None:
+        if self.consumable(new.region, new.name):
+            raise ClientError("Object already exists")
+        number = CONSUMABLES + len(self.new_consumables)
+        body = msgspec.json.decode(new.body)
+        row = ConsumableRow(number, new.region, new.name, new.replenishable, new.total, 0, new.created_ms, body)
+        self.new_consumables[new.region, new.name] = row
+
+    async def update_consumable(self, change: ConsumableChange) -> int | None:
+        row = self.consumable(change.region, change.name)
+        if row is None:
+            return None
+        if self._first(change.idempotency):
+            signs = {SET: change.quantity - row.total, ADD: change.quantity, REMOVE: -change.quantity}
+            total = row.total + signs[change.operation]
+            if total < 0:
+                raise ClientError("totalQuantity cannot be a negative number.")
+            row = self.new_consumables[change.region, change.name] = row._replace(total=total)
+        return row.total
+
+    async def delete_consumable(self, deletion: Deletion) -> bool:
+        return self.new_consumables.pop((deletion.region, deletion.name), None) is not None
+
     async def wish(self, wish: Wish) -> bool:
         self.wishes.append(wish)
         return True
@@ -189,6 +216,7 @@ class MemoryStore:
 
     async def change_tags(self, number: int, change) -> bool:
         found = self.environment_by_id(number) or self.queue_by_id(number) or self.definition_by_id(number)
+        found = found or next((row for row in self.new_consumables.values() if row.id == number), None)
         if found is None and 1 <= number - JOBS <= len(self.new_jobs):
             found = self._row(number, ids.WHOLE)
         if found is not None:
@@ -260,6 +288,31 @@ class MemoryStore:
     def definition(self, region: str, name: str, revision: int | None) -> DefinitionRow | None:
         rows = self.definitions(region, name, True if revision is None else None, None, 10**9)
         return next((row for row in rows if revision in (None, row.revision)), None)
+
+    def consumable(self, region: str, name: str) -> ConsumableRow | None:
+        return self.new_consumables.get((region, name))
+
+    def consumables(self, region: str, names, after: str, limit: int) -> list[ConsumableRow]:
+        rows = [row for (where, _), row in self.new_consumables.items() if where == region]
+        rows = [row for row in rows if names is None or any(_fits(each, row.name.lower(), str.lower) for each in names)]
+        rows.sort(key=lambda row: (row.name.lower(), row.name))
+        return [row for row in rows if (row.name.lower(), row.name) > (after.lower(), after)][:limit]
+
+    def asking(self, consumable: int, names, statuses, before: int | None, limit: int) -> AskingPage:
+        (named,) = (name for (_, name), row in self.new_consumables.items() if row.id == consumable)
+        found = []
+        for place, job in enumerate(self.new_jobs, JOBS + 1):
+            row, quantity = self._row(place, ids.WHOLE), dict(job.consumables).get(named)
+            if (
+                quantity is None
+                or (before is not None and place >= before)
+                or (statuses and row.status not in statuses)
+            ):
+                continue
+            if names is None or any(_fits(each, row.name.lower(), str.lower) for each in names):
+                found.append(AskingJob(row, quantity))
+        found.reverse()
+        return AskingPage(found[:limit], found[limit - 1].row.seq if len(found) > limit else None)
 
     def changed_tags(self, number: int) -> dict[str, str] | None:
         return self.tags.get(number)

@@ -114,7 +114,7 @@ class World:
         """A consumable resource, new or, with a `number`, again under its name."""
         seq = self._number()
         number = number or seq
-        self._change(ConsumableChanged(seq, number, True, replenishable, total + self.consumed(number)))
+        self._change(ConsumableChanged(seq, number, True, replenishable, total, seq))
         return number
 
     def set_total(self, number: int, total: int) -> None:

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct, UnsetType
 
 from batchyard import config
-from batchyard.admission import compiled, environments, job_definitions, jobs, queues
+from batchyard.admission import compiled, consumables, environments, job_definitions, jobs, queues
 from batchyard.catalogue.reader import built_in
 from batchyard.errors import ApiError, ClientError
 from batchyard.executors import contract
@@ -27,7 +27,8 @@ from batchyard.ports import EnvironmentRow, QueueRow
 from batchyard.wire import shapes, validate
 
 REGION, UUID, NOW_MS = "us-east-1", "0b7f2c52-6f0e-4f7e-9b5e-2d1f6a4c8e10", 1_763_673_500_000
-ROLE = "arn:aws:iam::123456789012:role/any"
+ACCOUNT = "123456789012"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/any"
 
 NEEDS = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "128"}]
 DEFINITION: dict[str, Any] = {
@@ -84,7 +85,7 @@ class Found(NamedTuple):
 
 
 def _defined(request: shapes.RegisterJobDefinitionRequest) -> Outcome:
-    new = job_definitions.admit(request, REGION, NOW_MS, 100)
+    new = job_definitions.admit(request, REGION, ACCOUNT, NOW_MS, 100)
     body = msgspec.json.decode(new.body)
     try:
         outcome = _submitted(msgspec.convert(SUBMISSION, shapes.SubmitJobRequest), body)
@@ -100,6 +101,7 @@ def _submitted(request: shapes.SubmitJobRequest, body: dict[str, Any] | None = N
     at = jobs.Submission(
         uuid=UUID,
         region=REGION,
+        account=ACCOUNT,
         now_ms=NOW_MS,
         queue=1,
         queue_name="base",
@@ -166,13 +168,27 @@ def _queue_change(request: shapes.UpdateJobQueueRequest) -> Outcome:
     return Outcome((change._replace(members={}), told), (), change.members)
 
 
+def _consumable(request: shapes.CreateConsumableResourceRequest) -> Outcome:
+    new = consumables.admit(request, REGION, NOW_MS, None)
+    return Outcome(new._replace(body=b""), (), msgspec.json.decode(new.body))
+
+
+def _consumable_change(request: shapes.UpdateConsumableResourceRequest) -> Outcome:
+    change = consumables.admit_change(request, REGION, "base", NOW_MS, None, str.encode)
+    return Outcome(change, (), None)
+
+
 TRIALS = {
     "RegisterJobDefinition": Trial(DEFINITION, _defined, ("containerProperties", "retryStrategy", "timeout")),
     "SubmitJob": Trial(SUBMISSION, _submitted, ("containerOverrides", "retryStrategy", "timeout", "arrayProperties")),
     "CreateComputeEnvironment": Trial(MANAGED, _environment, ("computeResources",)),
+    "CreateConsumableResource": Trial({"consumableResourceName": "base", "totalQuantity": 1}, _consumable, ()),
     "CreateJobQueue": Trial(QUEUE, _queue, ()),
     "UpdateComputeEnvironment": Trial(
         {"computeEnvironment": "base", "state": "ENABLED"}, _environment_change, ("computeResources", "updatePolicy")
+    ),
+    "UpdateConsumableResource": Trial(
+        {"consumableResource": "base", "operation": "ADD", "quantity": 1}, _consumable_change, ()
     ),
     "UpdateJobQueue": Trial({"jobQueue": "base", "state": "ENABLED"}, _queue_change, ()),
 }
@@ -312,6 +328,15 @@ SAMPLES: dict[str, tuple[dict[str, Any], ...]] = {
         },
     ),
     "CreateComputeEnvironment.tags": ({"tags": {"team": "a"}},),
+    "CreateConsumableResource.totalQuantity": ({"totalQuantity": 2},),
+    "CreateConsumableResource.resourceType": (
+        {"resourceType": "REPLENISHABLE"},
+        {"resourceType": "NON_REPLENISHABLE"},
+    ),
+    "CreateConsumableResource.tags": ({"tags": {"team": "a"}},),
+    "UpdateConsumableResource.operation": tuple({"operation": each} for each in ("SET", "ADD", "REMOVE")),
+    "UpdateConsumableResource.quantity": ({"quantity": 2},),
+    "UpdateConsumableResource.clientToken": ({"clientToken": UUID},),
     "CreateJobQueue.schedulingPolicyArn": (
         {"schedulingPolicyArn": "arn:aws:batch:us-east-1:123456789012:scheduling-policy/p"},
     ),

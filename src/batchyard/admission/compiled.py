@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import UnsetType
 
 from batchyard.admission import notices, parameters, requirements, retries
 from batchyard.model.jobs import RetryPolicy
 from batchyard.model.needs import Needs
-from batchyard.wire.shapes import RegisterJobDefinitionRequest
+from batchyard.wire.shapes import ConsumableResourceProperties, RegisterJobDefinitionRequest
 
 
 class CompiledDefinition(NamedTuple):
@@ -25,6 +26,7 @@ class CompiledDefinition(NamedTuple):
     timeout_s: int | None
     notices: tuple[str, ...]
     defaults: dict[str, Any]  # members of the job's body as they are unless the request says otherwise
+    consumables: ConsumableResourceProperties | UnsetType
 
 
 def compile_definition(body: Mapping[str, Any], region: str) -> CompiledDefinition:
@@ -43,8 +45,6 @@ def compile_definition(body: Mapping[str, Any], region: str) -> CompiledDefiniti
         if member in body:
             defaults[member] = body[member]
     said = notices.of_container(container, region)
-    if "consumableResourceProperties" in body:
-        said.append(notices.CONSUMABLES)
     return CompiledDefinition(
         container=container,
         refers=parameters.refers(container.get("command") or ()),
@@ -55,4 +55,5 @@ def compile_definition(body: Mapping[str, Any], region: str) -> CompiledDefiniti
         timeout_s=retries.timeout_s(request.timeout),
         notices=tuple(said),
         defaults=defaults,
+        consumables=request.consumableResourceProperties,
     )

@@ -8,13 +8,12 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET
 
-from batchyard.admission import containers, names, retries, tags
+from batchyard.admission import consumables, containers, names, retries, tags
 from batchyard.errors import ClientError
 from batchyard.model.jobs import NewDefinition
-from batchyard.wire.shapes import ConsumableResourceProperties, RegisterJobDefinitionRequest
+from batchyard.wire.shapes import RegisterJobDefinitionRequest
 
 SIZE_MAX_KIB = 24
-CONSUMABLES_MAX = 5
 CAPABILITIES = ("FARGATE", "EC2", "MANAGED_INSTANCES")
 
 # Members that Describe gives back; `type` and `containerProperties` always are.
@@ -42,7 +41,9 @@ _LATER = {
 }
 
 
-def admit(request: RegisterJobDefinitionRequest, region: str, now_ms: int, payload_bytes: int) -> NewDefinition:
+def admit(
+    request: RegisterJobDefinitionRequest, region: str, account: str, now_ms: int, payload_bytes: int
+) -> NewDefinition:
     """The definition to store, or ClientError. `payload_bytes` is the size of the request's body."""
     names.check_definition_name(request.jobDefinitionName)
     if payload_bytes > SIZE_MAX_KIB * 1024:
@@ -59,21 +60,10 @@ def admit(request: RegisterJobDefinitionRequest, region: str, now_ms: int, paylo
     retries.policy(request.retryStrategy)
     retries.timeout_s(request.timeout)
     tags.checked(request.tags)
-    check_consumables(request.consumableResourceProperties)
+    consumables.asked(request.consumableResourceProperties, region, account)
     kept = {name: getattr(request, name) for name in _KEPT}
     body = msgspec.json.encode({name: value for name, value in kept.items() if value is not UNSET})
     return NewDefinition(region, request.jobDefinitionName, body, now_ms)
-
-
-def check_consumables(properties: ConsumableResourceProperties) -> None:
-    """ClientError if a list of consumable resources breaks a rule; absent is fine."""
-    if properties is UNSET:
-        return
-    listed = [entry.consumableResource for entry in properties.consumableResourceList or ()]
-    if len(listed) > CONSUMABLES_MAX:
-        raise ClientError(f"Each ConsumableResourceProperty can have at most {CONSUMABLES_MAX} consumableResources")
-    if len(set(listed)) < len(listed):
-        raise ClientError("Cannot have duplicate consumableResource in consumableResourceProperties")
 
 
 def _check_kind(request: RegisterJobDefinitionRequest) -> None:

@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import UNSET
 
-from batchyard.admission import containers, names, notices, overrides, parameters, retries, tags
+from batchyard.admission import consumables, containers, names, notices, overrides, parameters, retries, tags
 from batchyard.admission.compiled import CompiledDefinition
 from batchyard.admission.dependencies import upstreams_of
-from batchyard.admission.job_definitions import check_consumables
 from batchyard.admission.queues import capability
 from batchyard.errors import ClientError
 from batchyard.model.jobs import NewJob
@@ -37,6 +36,7 @@ class Submission(NamedTuple):
 
     uuid: str
     region: str
+    account: str
     now_ms: int
     queue: int
     queue_name: str
@@ -84,10 +84,11 @@ def admit(request: SubmitJobRequest, definition: CompiledDefinition, at: Submiss
         body["propagateTags"] = request.propagateTags
     if body["propagateTags"]:
         body |= tags.propagated(at.definition_tags(), body["tags"])
-    if request.consumableResourcePropertiesOverride:
-        body["consumableResourceProperties"] = request.consumableResourcePropertiesOverride
-        if notices.CONSUMABLES not in said:
-            said.append(notices.CONSUMABLES)
+    asks = consumables.asked(definition.consumables, at.region, at.account)
+    if request.consumableResourcePropertiesOverride is not UNSET:
+        override = consumables.asked(request.consumableResourcePropertiesOverride, at.region, at.account)
+        asks = consumables.merged(asks, override)
+        body["consumableResourceProperties"] = consumables.shown(asks)
     return NewJob(
         uuid=at.uuid,
         region=at.region,
@@ -102,6 +103,7 @@ def admit(request: SubmitJobRequest, definition: CompiledDefinition, at: Submiss
         upstreams=upstreams_of(request.dependsOn, size),
         body=_encode(body),
         idempotency=at.idempotency,
+        consumables=tuple((each.name, each.quantity) for each in asks),
     )
 
 
@@ -127,7 +129,6 @@ def _check_request(request: SubmitJobRequest, definition: CompiledDefinition, at
                 f"{member} applies only to {kind} job definitions, and this one has containerProperties.",
                 "Use containerOverrides.",
             )
-    check_consumables(request.consumableResourcePropertiesOverride)
 
 
 def _size(request: SubmitJobRequest) -> int:

@@ -31,6 +31,12 @@ def check_environment_name(name: str) -> None:
         )
 
 
+def check_consumable_name(name: str) -> None:
+    """ClientError unless `name` may be the name of a consumable resource."""
+    if not NAME.fullmatch(name):
+        raise ClientError("ConsumableResource name should match a valid pattern.")
+
+
 def check_job_name(name: str) -> None:
     """ClientError unless `name` may be the name of a job: it must start with a letter or digit."""
     if not JOB_NAME.fullmatch(name):

@@ -33,7 +33,6 @@ _WITHOUT_EFFECT = {
     "instanceType": "instanceType {value} is only for multi-node jobs and has no effect.",
 }
 _APPLIED = (GROUP_OPTION, PREFIX_OPTION, "awslogs-create-group")  # groups are made as they are used
-CONSUMABLES = "consumableResourceProperties are not counted: the job does not wait for them."
 
 
 def of_container(container: Mapping[str, Any], region: str) -> list[str]:

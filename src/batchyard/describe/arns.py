@@ -30,6 +30,9 @@ class Arns(NamedTuple):
     def definition(self, name: str, revision: int) -> str:
         return f"{self._batch}job-definition/{name}:{revision}"
 
+    def consumable(self, name: str) -> str:
+        return f"{self._batch}consumable-resource/{name}"
+
     def job(self, job_id: str) -> str:
         return f"{self._batch}job/{job_id}"
 
@@ -56,6 +59,9 @@ class Arns(NamedTuple):
 
     def queue_name(self, given: str) -> str | None:
         return self._own(given, "job-queue/")
+
+    def consumable_name(self, given: str) -> str | None:
+        return self._own(given, "consumable-resource/")
 
     def job_id(self, given: str) -> str | None:
         return self._own(given, "job/")

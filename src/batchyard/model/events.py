@@ -60,7 +60,8 @@ class ConsumableChanged(NamedTuple):
     """A consumable resource was created, altered or deleted; carries its whole new value.
 
     `number` stands for its name for good: a resource may be deleted and created anew under jobs that ask for it.
-    `granted` counts everything ever granted under the name; what of it was consumed is ours to know.
+    `granted` counts everything granted since its creation (`born`, the number of that request), and what of it was
+    consumed is ours to know.
     """
 
     seq: int
@@ -68,6 +69,7 @@ class ConsumableChanged(NamedTuple):
     there: bool  # False: deleted
     replenishable: bool
     granted: int
+    born: int
 
 
 class Upstream(NamedTuple):

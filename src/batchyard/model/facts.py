@@ -126,12 +126,13 @@ class QueueUnblocked(NamedTuple):
 
 
 class ConsumableUsed(NamedTuple):
-    """What open attempts hold of a consumable resource, and what attempts have consumed for good (of all that was
-    ever granted under its name)."""
+    """What open attempts hold of a consumable resource, and what attempts have consumed for good since it was created
+    (`born`)."""
 
     number: int
     held: int
     consumed: int
+    born: int
 
 
 class JobAdded(NamedTuple):

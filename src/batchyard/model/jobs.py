@@ -150,6 +150,7 @@ class NewJob(NamedTuple):
     upstreams: tuple[AskedUpstream, ...]
     body: bytes
     idempotency: bytes | None = None  # digest of (access key, invocation id, body); None: never deduplicated
+    consumables: tuple[tuple[str, int], ...] = ()  # names of consumable resources of the region, and quantities
 
 
 class Wish(NamedTuple):

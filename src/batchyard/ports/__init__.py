@@ -33,6 +33,7 @@ from batchyard.model.shown import FrontShown, LineShown
 from batchyard.model.states import VALID
 from batchyard.model.streams import GoingOn, GroupRow, StreamPage, StreamPosition, StreamRow
 from batchyard.model.verdicts import Verdict
+from batchyard.ports.consumables import ConsumableIntake, ConsumableReader
 from batchyard.ports.instances import Instances
 
 View = TypeVar("View")
@@ -47,7 +48,7 @@ class Clock(Protocol):
 # -- the api's side of the store -------------------------------------------------------------------------------
 
 
-class Intake(Protocol):
+class Intake(ConsumableIntake, Protocol):
     """Writes what was asked. Every call returns only after its commit is on disk; many calls share one commit."""
 
     async def register_definition(self, definition: NewDefinition) -> int:
@@ -234,7 +235,7 @@ class JobPage(NamedTuple):
     rest: int | None  # the number below which to go on; None: there is no more
 
 
-class Reader(Instances, Protocol):
+class Reader(ConsumableReader, Instances, Protocol):
     """Reads both files, state first; a job absent from state is SUBMITTED. Blocking, each call well under 1 ms
     per row. Never writes."""
 

@@ -51,6 +51,9 @@ def change(state: State, event: ConsumableChanged) -> None:
     if consumable is None:
         consumable = state.consumables[event.number] = Consumable(event.number)
     consumable.there, consumable.replenishable, consumable.granted = event.there, event.replenishable, event.granted
+    if consumable.born != event.born:
+        consumable.born, consumable.consumed = event.born, 0
+        state.used.add(event.number)
     _total_changed(state, consumable)
     state.unsettled = True
 
@@ -97,7 +100,7 @@ def note_use(state: State) -> None:
     """Record what this turn has changed."""
     for number in sorted(state.used):
         consumable = state.consumables[number]
-        state.facts.append(ConsumableUsed(number, consumable.held, consumable.consumed))
+        state.facts.append(ConsumableUsed(number, consumable.held, consumable.consumed, consumable.born))
     state.used.clear()
 
 

@@ -125,7 +125,7 @@ def offer(state: State) -> None:
 def leave(state: State, job: Job) -> None:
     """The first of the job's lane was placed. An array stays while it may have more children to give; `head` finds
     out."""
-    line = job.line if job.askers is None else job.askers.line
+    line = job.stands_in
     stays = line.lanes[job.lane][0][0] == BACK and isinstance(job, Array)
     if not stays:
         line.pop(job.lane)

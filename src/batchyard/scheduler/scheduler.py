@@ -184,6 +184,7 @@ class Scheduler:
             fairshare.hold(state, each)
         for consumed in used:
             consumables.hold(state, consumed)
+        state.used.clear()
         for held in jobs:
             _restore_job(state, held)
         state.stuck = {block.queue: block for block in blocks}

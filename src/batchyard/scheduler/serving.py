@@ -92,7 +92,7 @@ def _pass(state: State, queue: Queue, head: passing.Head, turns: Iterator[Line],
     """Start who may start before the head: of its own line, then of the shares whose turn is next."""
     if queue.policy is not None and not fairshare.admits(state, queue, state.needs_of(head.job).cpu_milli):
         return  # what is reserved is to stay free
-    while _pass_one(state, queue, head.job.line, head, pledges) and queue.policy is None:
+    while _pass_one(state, queue, head.job.stands_in, head, pledges) and queue.policy is None:
         pass
     for line in turns if queue.policy is not None else ():  # a share that got something is offered again
         _pass_one(state, queue, line, head, pledges)
@@ -112,7 +112,9 @@ def _pass_one(state: State, queue: Queue, line: Line, head: passing.Head, pledge
             ordering.leave(state, job)
             lifecycle.open_attempt(state, job, index, place)
             ordering.offer(state)
-            if lane in line.lanes:
+            if job.askers is not None:
+                lanes[:] = line.firsts()  # somebody else may have their turn at a resource now
+            elif lane in line.lanes:
                 heappush(lanes, (line.lanes[lane][0], lane))
             return True
         head.hopeless.add(lane)  # room only shrinks from here on

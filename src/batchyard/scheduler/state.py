@@ -58,13 +58,14 @@ class Askers:
 class Consumable:
     """A consumable resource, by the number of its name. `held`, `firsts` and `askers` are indexes over jobs."""
 
-    __slots__ = ("number", "there", "replenishable", "granted", "consumed", "held", "firsts", "askers")
+    __slots__ = ("number", "there", "born", "replenishable", "granted", "consumed", "held", "firsts", "askers")
 
     def __init__(self, number: int):
         self.number = number
         self.there = False  # not created yet, or deleted
         self.replenishable = True
-        self.granted = 0  # in all, ever
+        self.born = 0  # the number of its creation
+        self.granted = 0  # in all, since then
         self.consumed = 0  # of it
         self.held = 0  # by open attempts; more than there is if somebody took some away
         # By line, a heap of (first entry, tie-breaker, Askers); who is not first any more is dropped at the top.
@@ -136,6 +137,11 @@ class Job:
     @property
     def asks(self) -> Asks:
         return () if self.askers is None else self.askers.asks
+
+    @property
+    def stands_in(self) -> Line:
+        """The line of its queue or share."""
+        return self.line if self.askers is None else self.askers.line
 
     def state_of(self, index: int) -> int:
         return self.status

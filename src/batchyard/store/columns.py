@@ -9,8 +9,9 @@ import msgspec
 
 from batchyard.model import ids
 from batchyard.model.blocked import TimeLimit, code_of
+from batchyard.model.consumables import Asks
 from batchyard.model.environments import Capacity, HeldInstance, Leaving
-from batchyard.model.events import EnvironmentChanged, QueueChanged
+from batchyard.model.events import ConsumableChanged, EnvironmentChanged, QueueChanged
 from batchyard.model.jobs import RetryPolicy
 from batchyard.model.needs import Needs
 
@@ -49,6 +50,15 @@ class QueueValue(NamedTuple):
     limits: tuple[TimeLimit, ...] = ()
 
 
+class ConsumableValue(NamedTuple):
+    """What the engine is told of a consumable resource."""
+
+    there: int
+    replenishable: int
+    granted: int
+    born: int
+
+
 class EnvironmentBody(msgspec.Struct):
     """What of a compute environment's body the engine is told."""
 
@@ -71,13 +81,15 @@ class QueueBody(msgspec.Struct):
     jobStateTimeLimitActions: list[TimeLimitAction] = []
 
 
-ENVIRONMENT, QUEUE = "environment", "queue"
+ENVIRONMENT, QUEUE, CONSUMABLE = "environment", "queue", "consumable"
 RESOURCES_SEQ = "resources_seq"  # in an environment's body: number of the latest change of what it may hold
 
 _environment_decoder = msgspec.json.Decoder(EnvironmentValue)
 environment_body = msgspec.json.Decoder(EnvironmentBody).decode
 _queue_body_decoder = msgspec.json.Decoder(QueueBody)
 _queue_decoder = msgspec.json.Decoder(QueueValue)
+_consumable_decoder = msgspec.json.Decoder(ConsumableValue)
+_asks_decoder = msgspec.json.Decoder(Asks)
 _upstreams_decoder = msgspec.json.Decoder(tuple[StoredUpstream, ...])
 _retry_decoder = msgspec.json.Decoder(RetryPolicy)
 _ONCE = RetryPolicy()
@@ -139,6 +151,12 @@ def unpack_devices(text: str | None) -> tuple[int, ...]:
     return () if text is None else tuple(decode(text))
 
 
+@lru_cache(maxsize=1024)
+def unpack_asks(text: str | None) -> Asks:
+    """What a job asks for of consumable resources."""
+    return () if text is None else _asks_decoder.decode(text)
+
+
 def unpack_instance(row: tuple) -> HeldInstance:
     """A row of ``instances`` that exists."""
     number, name, environment, kind, *room, usable_mib, launched, ready, idle, devices, warned, reclaim, cause, told = (
@@ -150,8 +168,13 @@ def unpack_instance(row: tuple) -> HeldInstance:
     return HeldInstance(number, name, environment, kind, Needs(*room), usable_mib, *times, gpus, leaving)
 
 
-def unpack_change(seq: int, subject: int, kind: str, value: str) -> EnvironmentChanged | QueueChanged:
+def unpack_change(
+    seq: int, subject: int, kind: str, value: str
+) -> EnvironmentChanged | QueueChanged | ConsumableChanged:
     """A row of ``changes`` as the engine is told it."""
+    if kind == CONSUMABLE:
+        there, replenishable, granted, born = _consumable_decoder.decode(value)
+        return ConsumableChanged(seq, subject, bool(there), bool(replenishable), granted, born)
     if kind == QUEUE:
         priority, enabled, deleting, environments, limits = _queue_decoder.decode(value)
         return QueueChanged(seq, subject, priority, bool(enabled), environments, bool(deleting), limits=limits)

@@ -335,7 +335,7 @@ class SqliteCommits:
 
 
 def _job_submitted(row: tuple) -> JobSubmitted:
-    seq, packed, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams, timeout_s = row
+    seq, packed, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams, timeout_s, consumables = row
     return JobSubmitted(
         seq=seq,
         uuid=columns.unpack_uuid(packed),
@@ -345,6 +345,7 @@ def _job_submitted(row: tuple) -> JobSubmitted:
         retry=columns.unpack_retry(retry),
         upstreams=tuple(Upstream(up.seq, up.index, up.kind) for up in columns.unpack_upstreams(upstreams)),
         timeout_s=timeout_s,
+        asks=columns.unpack_asks(consumables),
     )
 
 

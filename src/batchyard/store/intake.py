@@ -12,6 +12,7 @@ from typing import Any
 
 from batchyard.errors import ClientError, Unavailable
 from batchyard.model import ids
+from batchyard.model.consumables import ConsumableChange, NewConsumable
 from batchyard.model.jobs import (
     N_TO_N,
     SEQUENTIAL,
@@ -29,6 +30,7 @@ from batchyard.model.jobs import (
 from batchyard.store import columns
 from batchyard.store.columns import StoredUpstream
 from batchyard.store.configuration import Configuration
+from batchyard.store.consumables import Consumables, record_asks
 from batchyard.store.leftovers import Leftovers
 from batchyard.store.queries import queries
 from batchyard.store.retention import Removal, Retention
@@ -42,6 +44,7 @@ _SUBMISSIONS = queries("submissions")
 _WISHES = queries("wishes")
 _STATES = queries("states")
 _INTERRUPTIONS = queries("interruptions")
+_CONSUMED = queries("consumed")
 _TAGS = queries("tags")
 
 TEXTS_KNOWN = 10_000  # hashes of bodies known to be stored: about 1 MB of memory
@@ -69,6 +72,7 @@ class SqliteIntake:
         self._removal = Removal(lambda: open_reader(data_path, STATE), lambda text: self._texts.pop(text, None))
         self._state: sqlite3.Connection | None = None
         self._configuration = Configuration(self._next_seq, self._gone)
+        self._consumables = Consumables(self._next_seq, self._consumed)
         self._leftovers = Leftovers((keep or Retention()).keep_ms, self._gone, self._applied)
 
     @property
@@ -103,6 +107,15 @@ class SqliteIntake:
 
     async def delete_queue(self, deletion: Deletion) -> bool:
         return await self._store(partial(self._configuration.delete_queue, deletion))
+
+    async def create_consumable(self, new: NewConsumable) -> None:
+        await self._store(partial(self._consumables.create, new))
+
+    async def update_consumable(self, change: ConsumableChange) -> int | None:
+        return await self._store(partial(self._consumables.update, change))
+
+    async def delete_consumable(self, deletion: Deletion) -> bool:
+        return await self._store(partial(self._consumables.delete, deletion))
 
     async def deregister_definition(self, region: str, name: str, revision: int, at_ms: int) -> bool:
         return await self._store(partial(self._deregister, (region, name, revision), at_ms))
@@ -158,6 +171,11 @@ class SqliteIntake:
         """Whether nothing of the environment or queue lives any more: the engine says so, in its file."""
         return self._engine_says(_STATES.gone, (number,)) is not None
 
+    def _consumed(self, number: int, born: int) -> int:
+        """How much of a consumable resource the engine says was consumed for good since it was created."""
+        row = self._engine_says(_CONSUMED.used, (columns.encode([number]),))
+        return row[2] if row is not None and row[3] == born else 0
+
     def _applied(self) -> int:
         """Up to which number the engine knows all requests."""
         row = self._engine_says(_STATES.meta)
@@ -195,13 +213,15 @@ class SqliteIntake:
                 return columns.unpack_uuid(first[0])
         _check_guards(db, job)
         upstreams = [_stored_upstream(db, job, asked) for asked in job.upstreams]
+        asks = self._consumables.numbered(db, job)
         text = hashlib.blake2b(job.body, digest_size=16).digest()
         if text not in self._texts:
             db.execute(_SUBMISSIONS.insert_text, (text, job.body.decode()))
+        seq = self._next_seq(job.created_ms)
         db.execute(
             _SUBMISSIONS.insert,
             (
-                self._next_seq(job.created_ms),
+                seq,
                 columns.pack_uuid(job.uuid),
                 job.region,
                 job.name,
@@ -213,10 +233,12 @@ class SqliteIntake:
                 job.timeout_s,
                 columns.pack_retry(job.retry),
                 columns.encode(upstreams) if upstreams else None,
+                columns.encode(asks) if asks else None,
                 text,
                 job.idempotency,
             ),
         )
+        record_asks(db, seq, asks)
         self._remember(text)  # only now: had the unit been undone, its text would be gone with it
         return job.uuid
 

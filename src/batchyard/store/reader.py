@@ -30,6 +30,7 @@ from batchyard.ports import (
     JobFilter,
     JobPage,
     JobRow,
+    NameMatch,
     QueueRow,
     Shown,
     StreamPage,
@@ -37,8 +38,9 @@ from batchyard.ports import (
     StreamRow,
     Waiting,
 )
+from batchyard.ports.consumables import AskingJob, AskingPage, ConsumableRow
 from batchyard.ports.instances import OpenRow
-from batchyard.store import columns, health, searching, streams, waiting
+from batchyard.store import columns, health, resources, searching, streams, waiting
 from batchyard.store.queries import queries
 from batchyard.store.sqlite import REQUESTS, STATE, open_reader
 
@@ -202,6 +204,35 @@ class SqliteReader:
             return []
         given |= {"name": name, "below": after_revision if after_name == name else _NO_BOUND}
         return [_definition(row) for row in self._asked(_DEFINITIONS.page_of_name, given)]
+
+    def consumable(self, region: str, name: str) -> ConsumableRow | None:
+        with self._snapshot() as (files, _):
+            return resources.named(files.state, files.asked, region, name)
+
+    def consumables(
+        self, region: str, names: tuple[NameMatch, ...] | None, after: str, limit: int
+    ) -> list[ConsumableRow]:
+        with self._snapshot() as (files, _):
+            return resources.page(files.state, files.asked, region, names, after, limit)
+
+    def asking(
+        self,
+        consumable: int,
+        names: tuple[NameMatch, ...] | None,
+        statuses: frozenset[int],
+        before: int | None,
+        limit: int,
+    ) -> AskingPage:
+        below = _NO_BOUND if before is None else before
+        with self._snapshot() as (files, _):
+            found, rest = resources.asking(files.state, files.asked, consumable, names, statuses, below, limit)
+            rows = []
+            for seq, quantity in found:
+                asked = files.asked.execute(_SUBMISSIONS.by_seq, (seq,)).fetchone()
+                row = job_row(asked, ids.WHOLE, _progress(files.state, seq, ids.WHOLE))
+                if row is not None:
+                    rows.append(AskingJob(row, quantity))
+        return AskingPage(rows, rest)
 
     def changed_tags(self, number: int) -> dict[str, str] | None:
         row = _first(self._asked(_TAGS.changed, (number,)))

@@ -37,6 +37,7 @@ _REMOVALS = queries("removals")
 _LEFTOVERS = queries("leftovers")
 _INSTANCES = queries("instances")
 _TAGS = queries("tags")
+_CONSUMABLES = queries("consumables")
 
 DAY_MS = 86_400_000
 _ALL = -1  # as a LIMIT
@@ -276,7 +277,7 @@ class Removal:
             for up in columns.unpack_upstreams(upstreams)
         }
         going = [seq for seq in there if seq not in waited_on][:REMOVED]
-        for statement in (_REMOVALS.delete_wishes, _TAGS.delete, _REMOVALS.delete_job):
+        for statement in (_REMOVALS.delete_wishes, _TAGS.delete, _CONSUMABLES.asks_no_more, _REMOVALS.delete_job):
             db.executemany(statement, [(seq,) for seq in going])
         for text in sorted({there[seq] for seq in going}):
             if db.execute(_REMOVALS.delete_text, (text,)).rowcount:

@@ -30,7 +30,7 @@ _STATUSES = {"ACTIVE": True, "INACTIVE": False}
 async def register_job_definition(
     context: Context, call: Call, request: RegisterJobDefinitionRequest
 ) -> RegisterJobDefinitionResponse:
-    new = job_definitions.admit(request, call.region, call.now_ms, len(call.body))
+    new = job_definitions.admit(request, call.region, call.arns.account, call.now_ms, len(call.body))
     revision = await context.intake.register_definition(new)
     return RegisterJobDefinitionResponse(
         jobDefinitionName=new.name, jobDefinitionArn=call.arns.definition(new.name, revision), revision=revision

@@ -18,6 +18,7 @@ async def submit_job(context: Context, call: Call, request: SubmitJobRequest) ->
     submission = jobs.Submission(
         uuid=context.mint(),
         region=call.region,
+        account=call.arns.account,
         now_ms=call.now_ms,
         queue=queue.id,
         queue_name=queue.name,

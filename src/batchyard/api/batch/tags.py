@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from batchyard.admission import tags
 from batchyard.api.batch.compute_environments import find_environment
+from batchyard.api.batch.consumable_resources import find_consumable
 from batchyard.api.batch.job_queues import find_queue
 from batchyard.api.batch.jobs import find_job
 from batchyard.api.context import Call, Context
@@ -28,7 +29,6 @@ from batchyard.wire.shapes import (
 
 _LATER = {
     "scheduling-policy": "scheduling policies",
-    "consumable-resource": "consumable resources",
     "service-environment": "service environments",
     "service-job": "service jobs",
 }
@@ -77,7 +77,7 @@ def _find(context: Context, call: Call, arn: str) -> Tagged:
     return row
 
 
-_TAGGABLE = "Compute environments, job queues, job definition revisions and jobs can be tagged."
+_TAGGABLE = "Compute environments, job queues, job definition revisions, consumable resources and jobs can be tagged."
 
 
 def _unknown(call: Call, arn: str) -> ClientError:
@@ -94,6 +94,11 @@ def _environment(context: Context, call: Call, arn: str) -> Tagged | None:
 
 def _queue(context: Context, call: Call, arn: str) -> Tagged | None:
     row = find_queue(context, call, arn)
+    return row and Tagged(row.id, row.body)
+
+
+def _consumable(context: Context, call: Call, arn: str) -> Tagged | None:
+    row = find_consumable(context, call, arn)
     return row and Tagged(row.id, row.body)
 
 
@@ -121,6 +126,7 @@ def _job(context: Context, call: Call, arn: str) -> Tagged | None:
 _LOOK: dict[str, Callable[[Context, Call, str], Tagged | None]] = {
     "compute-environment": _environment,
     "job-queue": _queue,
+    "consumable-resource": _consumable,
     "job-definition": _definition,
     "job": _job,
 }

@@ -46,18 +46,43 @@ CREATE TABLE queues (
 CREATE UNIQUE INDEX queues_by_name ON queues (region, name) WHERE deleted_ms IS NULL;
 CREATE INDEX queues_leaving ON queues (region, name, id) WHERE deleted_ms IS NOT NULL;
 
--- Every creation, change and wish to delete of an environment or queue (`subject`), with the whole value that holds from
+-- Every creation, change and wish to delete of an environment, queue or consumable resource (`subject`), with the whole value that holds from
 -- its number on: what the engine is told, in order with all other requests.
 CREATE TABLE changes (
   seq INTEGER PRIMARY KEY,
   subject INTEGER NOT NULL,
-  kind TEXT NOT NULL,          -- environment or queue
+  kind TEXT NOT NULL,          -- environment, queue or consumable
   value TEXT NOT NULL,         -- JSON list (store/columns.py)
   at_ms INTEGER NOT NULL,
   idempotency BLOB             -- of the call that asked for it; NULL: it sent no id
 ) STRICT;
 CREATE INDEX changes_by_subject ON changes (subject, seq);
 CREATE UNIQUE INDEX changes_by_idempotency ON changes (idempotency) WHERE idempotency IS NOT NULL;
+
+-- Consumable resources by name. A row comes with the first creation or the first job that asks for it, and its id, a
+-- request number, stands for the name for good: what is deleted may be created anew under jobs that wait for it.
+CREATE TABLE consumables (
+  id INTEGER PRIMARY KEY,
+  seq INTEGER NOT NULL,
+  region TEXT NOT NULL,
+  name TEXT NOT NULL,
+  folded TEXT NOT NULL,         -- the name in lower case
+  replenishable INTEGER NOT NULL,
+  granted INTEGER NOT NULL,    -- since its creation; what of it was consumed is in state.db
+  born INTEGER NOT NULL,       -- the number of its latest creation
+  body TEXT NOT NULL,          -- of the latest creation, JSON
+  created_ms INTEGER         -- NULL: not created yet, or deleted
+) STRICT;
+CREATE UNIQUE INDEX consumables_by_name ON consumables (region, name);
+CREATE INDEX consumables_there ON consumables (region, folded, name) WHERE created_ms IS NOT NULL;
+
+-- What jobs ask for of them.
+CREATE TABLE asks (
+  consumable INTEGER NOT NULL,
+  job INTEGER NOT NULL,
+  quantity INTEGER NOT NULL,   -- for each attempt
+  PRIMARY KEY (consumable, job)
+) STRICT, WITHOUT ROWID;
 
 -- Revisions of job definitions. The index also serves the listing: by name, newest revision first.
 CREATE TABLE definitions (
@@ -105,7 +130,8 @@ CREATE TABLE jobs (
   retry TEXT,                  -- JSON of RetryPolicy; NULL: one attempt, no rules
   upstreams TEXT,              -- JSON list of [seq, index, kind, job id as named]; NULL: none
   text BLOB NOT NULL,          -- hash of the body
-  idempotency BLOB
+  idempotency BLOB,
+  consumables TEXT             -- JSON list of [consumable, quantity] by number; NULL: none
 ) STRICT;
 CREATE UNIQUE INDEX jobs_by_idempotency ON jobs (idempotency) WHERE idempotency IS NOT NULL;
 -- Rows of equal key lie in order of seq: a queue's jobs are listed, newest first, by range.
@@ -134,8 +160,8 @@ CREATE TABLE interruptions (
   at_ms INTEGER NOT NULL
 ) STRICT;
 
--- Tags of environments, queues, definitions and jobs, by the number of their creation, where they were changed since:
--- they take the place of those in the body. Rows go with what they are of.
+-- Tags of environments, queues, definitions, consumable resources and jobs, by the number of their creation, where
+-- they were changed since: they take the place of those in the body. Rows go with what they are of.
 CREATE TABLE tags (
   id INTEGER PRIMARY KEY,
   tags TEXT NOT NULL           -- JSON object

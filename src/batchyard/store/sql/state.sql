@@ -122,11 +122,12 @@ CREATE TABLE blocks (
   told INTEGER NOT NULL                  -- whether it has lasted: the queue is blocked, and the job says why
 ) STRICT;
 
--- Consumable resources, by the number of their name, that were ever taken.
+-- Consumable resources, by the number of their name.
 CREATE TABLE consumables (
   id INTEGER PRIMARY KEY,
   held INTEGER NOT NULL,                 -- by open attempts
-  consumed INTEGER NOT NULL              -- for good, of all that was ever granted under the name
+  consumed INTEGER NOT NULL,             -- for good since its creation
+  born INTEGER NOT NULL DEFAULT 0        -- the number of that request
 ) STRICT;
 
 -- Attempts; idx is -1 for a single job. Open while stopped_ms is NULL.

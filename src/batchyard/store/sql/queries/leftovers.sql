@@ -5,8 +5,8 @@
 SELECT min(seq) FROM jobs;
 
 -- name: changes
--- Some changes of environments and queues above a number, in order.
-SELECT seq, subject, at_ms FROM changes WHERE seq > ? AND kind IN ('environment', 'queue') ORDER BY seq LIMIT ?;
+-- Some changes above a number, in order.
+SELECT seq, subject, at_ms FROM changes WHERE seq > ? ORDER BY seq LIMIT ?;
 
 -- name: delete_superseded
 -- A change goes if a later one of the same thing was applied, and is older than a time, too.

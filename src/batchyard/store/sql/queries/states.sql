@@ -42,6 +42,14 @@ SELECT status FROM children WHERE job = ? ORDER BY idx;
 -- The state of a job.
 SELECT status FROM jobs WHERE seq = ?;
 
+-- name: statuses
+-- The states of given jobs (a JSON list of numbers).
+SELECT seq, status FROM jobs WHERE seq IN (SELECT value FROM json_each(?));
+
+-- name: running_below
+-- Jobs, no arrays, below a number that have an open attempt.
+SELECT job FROM attempts WHERE stopped_ms IS NULL AND idx = -1 AND job < ?;
+
 -- name: child_state
 -- The state of a child.
 SELECT status FROM children WHERE job = ? AND idx = ?;

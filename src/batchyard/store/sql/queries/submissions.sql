@@ -20,17 +20,19 @@ INSERT OR IGNORE INTO texts (hash, body) VALUES (?, ?);
 -- name: insert
 -- A new job.
 INSERT INTO jobs (seq, uuid, region, name, queue, definition, created_ms, size, cpu_milli, memory_mib, gpus,
-                  timeout_s, retry, upstreams, text, idempotency)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+                  timeout_s, retry, upstreams, consumables, text, idempotency)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: after
 -- What the scheduler needs of the jobs that came after a request number, in order.
-SELECT seq, uuid, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams, timeout_s FROM jobs
+SELECT seq, uuid, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams, timeout_s,
+       consumables FROM jobs
 WHERE seq > ? ORDER BY seq LIMIT ?;
 
 -- name: for_restore
 -- The same of given jobs (a JSON list of numbers), in order.
-SELECT seq, uuid, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams, timeout_s FROM jobs
+SELECT seq, uuid, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams, timeout_s,
+       consumables FROM jobs
 WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq;
 
 -- name: for_attempt
@@ -97,6 +99,10 @@ ORDER BY j.seq DESC LIMIT :limit;
 -- A job and its body by its number.
 SELECT j.seq, j.uuid, j.region, j.name, j.queue, j.definition, j.created_ms, j.size, j.upstreams, t.body
 FROM jobs AS j JOIN texts AS t ON t.hash = j.text WHERE j.seq = ?;
+
+-- name: names
+-- What given jobs (a JSON list of numbers) are called.
+SELECT seq, name FROM jobs WHERE seq IN (SELECT value FROM json_each(?));
 
 -- name: still_there
 -- Whether a job is there, and its tags if they were changed.

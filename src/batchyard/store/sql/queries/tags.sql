@@ -5,11 +5,12 @@
 SELECT tags FROM tags WHERE id = ?;
 
 -- name: current
--- The body of an environment, queue, definition or job, and its tags if they were changed; numbers are of one series.
+-- The body of an environment, queue, definition, consumable resource or job, and its tags if they were changed; numbers are of one series.
 SELECT body, (SELECT tags FROM tags WHERE id = ?1) FROM (
   SELECT body FROM environments WHERE id = ?1 UNION ALL
   SELECT body FROM queues WHERE id = ?1 UNION ALL
   SELECT body FROM definitions WHERE id = ?1 UNION ALL
+  SELECT body FROM consumables WHERE id = ?1 AND created_ms IS NOT NULL UNION ALL
   SELECT t.body FROM jobs AS j JOIN texts AS t ON t.hash = j.text WHERE j.seq = ?1
 );
 
