@@ -23,6 +23,7 @@ from batchyard.model.events import (
     InterruptionRequested,
     InterruptionsDrawn,
     JobSubmitted,
+    PolicyChanged,
     ProviderSized,
     QueueChanged,
     StopRequested,
@@ -41,9 +42,11 @@ from tests.harness.rows import Rows
 EXITED = "Essential container in task exited"
 
 
-def _subject(event: EnvironmentChanged | QueueChanged | ConsumableChanged) -> int:
+def _subject(event: EnvironmentChanged | QueueChanged | ConsumableChanged | PolicyChanged) -> int:
     if isinstance(event, ConsumableChanged):
         return event.number
+    if isinstance(event, PolicyChanged):
+        return event.policy
     return event.queue if isinstance(event, QueueChanged) else event.environment
 
 
@@ -104,7 +107,18 @@ class World:
         limits: tuple[TimeLimit, ...] = (),
     ) -> int:
         places = environments or (self.environment(),)
-        return self._create(lambda seq: QueueChanged(seq, seq, priority, True, places, policy=policy, limits=limits))
+        number = None if policy is None else self.policy(policy)
+        return self._create(lambda seq: QueueChanged(seq, seq, priority, True, places, policy=number, limits=limits))
+
+    def policy(self, value: SharePolicy) -> int:
+        """A scheduling policy."""
+        return self._create(lambda seq: PolicyChanged(seq, seq, value))
+
+    def edit_policy(self, queue: int, value: SharePolicy) -> None:
+        """Change the policy that a queue goes by."""
+        number = self.current(queue).policy
+        assert number is not None, "the store's guards let no queue gain or lose its policy"
+        self._change(PolicyChanged(self._number(), number, value))
 
     def unborn(self) -> int:
         """The number of a resource that jobs may name, and nobody has created yet."""

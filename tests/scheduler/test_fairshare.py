@@ -10,7 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batchyard.model.actions import StartAttempt
-from batchyard.model.events import AttemptEnded, Ending, EnvironmentChanged, JobSubmitted, ProviderSized, QueueChanged
+from batchyard.model.events import (
+    AttemptEnded,
+    Ending,
+    EnvironmentChanged,
+    JobSubmitted,
+    PolicyChanged,
+    ProviderSized,
+    QueueChanged,
+)
 from batchyard.model.facts import ShareForgotten
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import RetryPolicy
@@ -207,7 +215,7 @@ def test_a_longer_window_keeps_shares_for_longer():
     world.settle()
     world.exits(a)
     world.turn()
-    world.update(queue, policy=policy(decay_s=1200))
+    world.edit_policy(queue, policy(decay_s=1200))
     assert world.turn().due_ms == world.now_ms - 10 + 1_200_000
     world.turn(advance_ms=600_000)
     assert active(world, queue) == {"a"}
@@ -285,7 +293,7 @@ def test_whose_turn_it_is_is_told_as_by_looking_at_all_shares(data):
     state, queue = State(), Queue(1)
     state.queues[1] = queue
     state.now_ms = draw(st.integers(0, 10**6))
-    fairshare.change_policy(state, queue, policy(a=0.5, b=2))
+    fairshare.go_by(state, queue, policy(a=0.5, b=2))
     for _ in range(draw(st.integers(1, 40))):
         job = Job(1, "", 1, (0, 0), RetryPolicy(), queue.line)
         share = job.share = fairshare.join(state, queue, draw(st.sampled_from("abcdef")))
@@ -301,7 +309,7 @@ def test_whose_turn_it_is_is_told_as_by_looking_at_all_shares(data):
         elif kind == 4:
             state.now_ms += draw(st.sampled_from([0, 1, 100, 9_000, 9_375, 700_000]))
         elif kind == 5 and draw(st.booleans()):
-            fairshare.change_policy(state, queue, policy(draw(st.sampled_from([0, 900])), a=draw(st.integers(1, 3))))
+            fairshare.go_by(state, queue, policy(draw(st.sampled_from([0, 900])), a=draw(st.integers(1, 3))))
         passed = set()
         for each in fairshare.lines(state, queue):
             waiting = [share for share in queue.shares.values() if share.line and share.id not in passed]
@@ -323,13 +331,23 @@ def test_whose_turn_it_is_is_told_as_by_looking_at_all_shares(data):
             assert not [share for share in queue.shares.values() if share.line and share.id not in passed]
 
 
+def test_a_queue_may_go_by_another_policy_and_one_policy_serve_two_queues():
+    world = World(vcpus=10, twins=True)
+    first, second = world.queue(policy=policy()), world.queue(policy=policy())
+    world.update(second, policy=world.current(first).policy)
+    jobs = [world.submit(second, share=share) for share in "AB" for _ in range(30)]
+    world.edit_policy(first, policy(A=0.25))
+    world.settle()
+    assert shares_of(world, jobs) == {"A": 8, "B": 2}
+
+
 def test_a_new_policy_acts_on_what_waits_at_once():
     world = World(vcpus=10, twins=True)
     queue = world.queue(policy=policy())
     jobs = [world.submit(queue, share=share) for share in "AB" for _ in range(30)]
     world.settle()
     assert shares_of(world, jobs) == {"A": 5, "B": 5}
-    world.update(queue, policy=policy(A=0.25))
+    world.edit_policy(queue, policy(A=0.25))
     for job in jobs:
         if world.state(job) == "STARTING":
             world.exits(job)
@@ -369,11 +387,12 @@ def test_use_that_is_steady_settles_and_a_year_is_charged_in_no_time():
 def run(weights: dict[str, float], slots: int, windows: int, seed: int, window_ms: int = 600_000) -> dict[str, float]:
     """Part of the vCPU time that each share got over the last `windows`, all of them having backlog throughout."""
     rng = random.Random(seed)
-    scheduler, now_ms, seq = Scheduler(), 1_000, 2
+    scheduler, now_ms, seq = Scheduler(), 1_000, 3
     events: list = [ProviderSized("local", Needs(slots * 1000, 10**9))]
     events += [
         EnvironmentChanged(1, 1, "local", "i-1", True),
-        QueueChanged(2, 2, 1, True, (1,), policy=policy(**weights)),
+        PolicyChanged(2, 2, policy(**weights)),
+        QueueChanged(3, 3, 1, True, (1,), policy=2),
     ]
     waiting, got, of = dict.fromkeys(weights, 0), dict.fromkeys(weights, 0), {}
     ends: list[tuple[int, int]] = []
@@ -383,7 +402,7 @@ def run(weights: dict[str, float], slots: int, windows: int, seed: int, window_m
             while waiting[share] < slots:
                 seq, waiting[share] = seq + 1, waiting[share] + 1
                 of[seq] = share
-                events.append(JobSubmitted(seq, str(seq), 2, 0, Needs(1000, 1), RetryPolicy(), share=share))
+                events.append(JobSubmitted(seq, str(seq), 3, 0, Needs(1000, 1), RetryPolicy(), share=share))
         decision = scheduler.turn(now_ms, events)
         for action in decision.actions:
             if isinstance(action, StartAttempt):
@@ -437,7 +456,7 @@ def test_random_loads_over_shares_keep_every_rule_and_restarts_change_nothing(da
             world.terminate(draw(st.sampled_from(jobs)))
         elif kind == 7:
             weight = draw(st.sampled_from([0.25, 1, 3]))
-            world.update(queues[0], policy=policy(draw(st.sampled_from([0, 1000])), b=weight))
+            world.edit_policy(queues[0], policy(draw(st.sampled_from([0, 1000])), b=weight))
         else:
             world.restart()
         if draw(st.booleans()):

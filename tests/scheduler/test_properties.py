@@ -111,7 +111,8 @@ class Player:
         elif kind == 5:
             fair = [queue for queue in self.queues if world.current(queue).policy is not None]
             if fair:
-                world.update(self.pick(fair), policy=self.draw(POLICIES))
+                world.edit_policy(self.pick(fair), self.draw(POLICIES))
+                world.update(self.pick(fair), policy=world.current(self.pick(fair)).policy)
         elif unused := [each for each in self.environments[1:] if not world.queues_on(each)]:
             self.delete(self.environments, self.pick(unused))
 

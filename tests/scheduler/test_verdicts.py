@@ -225,7 +225,7 @@ def test_a_reservation_that_leaves_less_than_one_job_asks_for():
     queue = world.queue(world.managed(on_demand(SMALL, max_vcpus=8)), policy=policy)
     job = world.submit(queue, vcpus=2, share="a")
     assert only(world, job) == Obstacle(Kind.RESERVATION_BELOW, (Short(VCPU, 2000, 800),))
-    world.update(queue, policy=SharePolicy(reservation_percent=75))
+    world.edit_policy(queue, SharePolicy(reservation_percent=75))
     assert starts(world, job)
 
 

@@ -43,6 +43,14 @@ class EnvironmentChanged(NamedTuple):
     unmanaged_cpu_milli: int = 0  # what an UNMANAGED one counts for where shares are reserved
 
 
+class PolicyChanged(NamedTuple):
+    """A scheduling policy was created, altered or deleted (then `value` is None, and no queue goes by it)."""
+
+    seq: int
+    policy: int
+    value: SharePolicy | None
+
+
 class QueueChanged(NamedTuple):
     """A job queue was created, altered or is to be deleted; carries its whole new value."""
 
@@ -52,7 +60,7 @@ class QueueChanged(NamedTuple):
     enabled: bool
     environments: tuple[int, ...]
     deleting: bool = False  # once true it stays true; no job comes to the queue after that
-    policy: SharePolicy | None = None  # None: first in, first out
+    policy: int | None = None  # number of its fair-share policy; None: first in, first out. It keeps its kind
     limits: tuple[TimeLimit, ...] = ()  # how long a blocked head may stay; one for each reason at most
 
 
@@ -204,6 +212,7 @@ Event = (
     ProviderSized
     | TimingSet
     | EnvironmentChanged
+    | PolicyChanged
     | QueueChanged
     | ConsumableChanged
     | JobSubmitted

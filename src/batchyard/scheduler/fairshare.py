@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from heapq import heapify, heappop, heappush, heapreplace
 
+from batchyard.model.events import PolicyChanged
 from batchyard.model.facts import ShareForgotten, ShareUsed
 from batchyard.model.shares import HeldShare, SharePolicy
 from batchyard.scheduler.state import Job, Queue, Share, State
@@ -61,8 +62,27 @@ def restore(queue: Queue, share: Share | None, cpu_milli: int) -> None:
     queue.held_cpu_milli += cpu_milli
 
 
-def change_policy(state: State, queue: Queue, policy: SharePolicy | None) -> None:
+def change_policy(state: State, event: PolicyChanged) -> None:
+    """It holds at once in every queue that goes by it."""
+    if event.value is None:
+        state.share_policies.pop(event.policy, None)
+        return
+    state.share_policies[event.policy] = event.value
+    for queue in state.queues.values():
+        set_policy(state, queue, queue.policy_number)
+
+
+def set_policy(state: State, queue: Queue, number: int | None) -> None:
+    """The queue goes by the policy with this number, or by none."""
+    queue.policy_number = number
+    policy = None if number is None else state.share_policies[number]
+    if queue.policy != policy:
+        go_by(state, queue, policy)
+
+
+def go_by(state: State, queue: Queue, policy: SharePolicy | None) -> None:
     """Use up to now is charged by the old policy; the new one holds from now on."""
+    state.unsettled = True
     for share in queue.shares.values() if queue.policy is not None else ():
         charge(queue, share, state.now_ms)
         state.charged.add((queue.number, share.id))

@@ -28,6 +28,7 @@ from batchyard.model.events import (
     InterruptionRequested,
     InterruptionsDrawn,
     JobSubmitted,
+    PolicyChanged,
     ProviderSized,
     QueueChanged,
     StopRequested,
@@ -80,6 +81,7 @@ class Scheduler:
             ProviderSized: _provider_sized,
             TimingSet: _timing_set,
             EnvironmentChanged: _environment_changed,
+            PolicyChanged: _policy_changed,
             QueueChanged: _queue_changed,
             ConsumableChanged: _consumable_changed,
             JobSubmitted: _job_submitted,
@@ -153,7 +155,7 @@ class Scheduler:
         last_ms: int,
         providers: dict[str, Needs],
         timing: Timing,
-        configuration: Iterable[Event],
+        configuration: Collection[Event],
         launched: int,
         instances: Iterable[HeldInstance],
         shares: Iterable[HeldShare],
@@ -170,6 +172,9 @@ class Scheduler:
         state.timing = timing
         for name, room in providers.items():
             state.providers[name] = Provider(name, room)
+        for event in configuration:
+            if isinstance(event, PolicyChanged):
+                fairshare.change_policy(state, event)
         for event in configuration:  # numbers of changes are not in order of ids: nothing to compare them with
             if isinstance(event, EnvironmentChanged):
                 _set_environment(state, event)
@@ -285,6 +290,12 @@ def _set_environment(state: State, event: EnvironmentChanged) -> None:
     state.unsettled = True
 
 
+def _policy_changed(state: State, event: PolicyChanged) -> None:
+    """It holds at once in every queue that goes by it."""
+    if _is_new(state, event.seq):
+        fairshare.change_policy(state, event)
+
+
 def _queue_changed(state: State, event: QueueChanged) -> None:
     if _is_new(state, event.seq):
         _set_queue(state, event)
@@ -297,8 +308,7 @@ def _set_queue(state: State, event: QueueChanged) -> None:
         queue = state.queues[event.queue] = Queue(event.queue)
     queue.priority, queue.environments, queue.deleting = event.priority, event.environments, event.deleting
     queue.limits = event.limits
-    if queue.policy != event.policy:
-        fairshare.change_policy(state, queue, event.policy)
+    fairshare.set_policy(state, queue, event.policy)
     starting = [each for each in state.queues.values() if not each.deleting]
     state.order = sorted(starting, key=lambda each: (-each.priority, each.number))
     state.leaving_queues = [each for _, each in sorted(state.queues.items()) if each.deleting]

@@ -304,8 +304,8 @@ class Queue:
     """A job queue and its line of waiting jobs (see ordering.py); with a policy, a line for each share."""
 
     __slots__ = (
-        "number", "priority", "environments", "line", "policy", "shares", "held_cpu_milli", "turns", "turns_until_ms",
-        "passed", "limits", "deleting", "left", "ending",
+        "number", "priority", "environments", "line", "policy", "policy_number", "shares", "held_cpu_milli", "turns",
+        "turns_until_ms", "passed", "limits", "deleting", "left", "ending",
     )  # fmt: skip
 
     def __init__(self, number: int):
@@ -314,6 +314,7 @@ class Queue:
         self.environments: tuple[int, ...] = ()
         self.line = Line()
         self.policy: SharePolicy | None = None
+        self.policy_number: int | None = None
         self.shares: dict[str, Share] = {}  # those that are active
         self.turns: list[tuple[int, str]] = []  # heap of (score, share) of those with jobs in line, and
         self.turns_until_ms = 0  # when use decays again, so that all of them are other ones (see fairshare.py)
@@ -342,10 +343,9 @@ class State:
 
     __slots__ = (
         "jobs", "ended", "queues", "environments", "left", "providers", "timing", "instances", "launched", "timers",
-        "going", "touched", "charged", "fading", "classes", "policies", "work", "order", "leaving_queues",
-        "leaving_environments", "consumables", "stirred", "freed", "used", "entered", "stuck", "contested",
-        "placed_ms", "unsettled", "applied_seq", "now_ms", "facts",
-        "actions",
+        "going", "touched", "charged", "fading", "classes", "policies", "share_policies", "work", "order",
+        "leaving_queues", "leaving_environments", "consumables", "stirred", "freed", "used", "entered", "stuck",
+        "contested", "placed_ms", "unsettled", "applied_seq", "now_ms", "facts", "actions",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -370,6 +370,7 @@ class State:
         self.entered = 0  # entries made in lines of resources
         self.classes = NeedsClasses()
         self.policies: dict[RetryPolicy, RetryPolicy] = {}
+        self.share_policies: dict[int, SharePolicy] = {}
         self.work: list[tuple[int, int]] = []  # heap of PENDING (job, index) whose fate is decided; an index over jobs
         self.order: list[Queue] = []  # queues that start jobs, by priority; an index over queues
         self.leaving_queues: list[Queue] = []  # those that are to be deleted, and
