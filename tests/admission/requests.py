@@ -40,7 +40,7 @@ def submit(definition: CompiledDefinition | None = None, *, at: dict[str, Any] |
     given = {"jobName": "j", "jobQueue": "q", "jobDefinition": "d"} | members
     submission = jobs.Submission(
         uuid=UUID, region=REGION, account=ACCOUNT, now_ms=NOW_MS, queue=1, queue_name="q", queue_enabled=True,
-        queue_type="ECS", definition=7, payload_bytes=100, gpus=0, idempotency=None,
+        queue_type="ECS", fair_share=False, definition=7, payload_bytes=100, gpus=0, idempotency=None,
     )._replace(**(at or {}))  # fmt: skip
     return jobs.admit(msgspec.convert(given, shapes.SubmitJobRequest), definition or compiled(), submission)
 

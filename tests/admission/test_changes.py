@@ -12,11 +12,12 @@ from batchyard.model.jobs import EnvironmentChange, QueueChange
 from batchyard.model.needs import Needs
 from batchyard.ports import EnvironmentRow, QueueRow
 from batchyard.wire import shapes
-from tests.admission.test_environments_and_queues import FOUND, ROLE
+from tests.admission.test_environments_and_queues import FOUND, POLICIES, ROLE
 
 LINKED = "arn:aws:iam::1:role/aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
 HERE = EnvironmentRow(1, "us-east-1", "ce", "uuid", "UNMANAGED", "local", True, {"serviceRole": ROLE})
 QUEUE = QueueRow(9, "us-east-1", "q", 1, True, (1,), {"jobQueueType": "ECS"})
+(FAIR,) = POLICIES
 LIMIT = {
     "reason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
     "state": "RUNNABLE",
@@ -30,12 +31,12 @@ def environment(current=HERE, **members):
     return environments.admit_change(request, current, 5, b"key", built_in, lambda: 0)
 
 
-def queue(*names, **members):
+def queue(*names, current=QUEUE, **members):
     if names:
         order = [{"order": number, "computeEnvironment": name} for number, name in enumerate(names, 1)]
         members["computeEnvironmentOrder"] = order
     request = msgspec.convert({"jobQueue": "q"} | members, shapes.UpdateJobQueueRequest)
-    return queues.admit_change(request, FOUND.get, QUEUE, 5, b"key")
+    return queues.admit_change(request, FOUND.get, POLICIES.get, current, 5, b"key")
 
 
 ONE_OF = "One of [state | compute-resources | service-role | unmanaged-vcpus] is required."
@@ -95,6 +96,8 @@ def test_a_pretend_environment_that_has_its_size_from_unmanaged_vcpus_changes_it
         (("a", "f"), {}, "Fargate and EC2 compute environments can not be mixed."),
         (("f",), {}, "Job queue q is of type ECS, and these compute environments would make it ECS_FARGATE."),
         ((), {"schedulingPolicyArn": "fair"}, "Only scheduling policy Arn can be allowed."),
+        ((), {"schedulingPolicyArn": ""}, "Only scheduling policy Arn can be allowed."),
+        ((), {"schedulingPolicyArn": FAIR}, "Job queue q has no scheduling policy, and a queue cannot be given one"),
         ((), {"serviceEnvironmentOrder": [{"order": 1, "serviceEnvironment": "s"}]}, "can have no service environment"),
         (
             (),
@@ -108,6 +111,12 @@ def test_changes_of_queues_refused(names, members, text):
     with pytest.raises(ClientError) as raised:
         queue(*names, **members)
     assert text in raised.value.message
+
+
+def test_a_queue_with_a_scheduling_policy_may_go_by_another_one():
+    with_one = QUEUE._replace(policy="old")
+    assert queue(current=with_one, schedulingPolicyArn=FAIR).policy == POLICIES[FAIR]
+    assert queue(current=with_one, priority=3).policy is None, "it keeps what it has"
 
 
 def test_equal_orders_are_refused():

@@ -18,6 +18,8 @@ FOUND = {
     for number, (name, kind) in enumerate([("a", "EC2"), ("b", "SPOT"), ("c", "EC2"), ("f", "FARGATE")], 1)
 } | {"arn:a": queues.FoundEnvironment(1, "a", "EC2")}
 
+POLICIES = {"arn:aws:batch:us-east-1:1:scheduling-policy/fair": 8}
+
 
 def environment(**members):
     given = {"computeEnvironmentName": "ce", "type": "UNMANAGED", "serviceRole": ROLE} | members
@@ -29,7 +31,7 @@ def queue(*names, **members):
     order = [{"order": number, "computeEnvironment": name} for number, name in enumerate(names, 1)]
     given = {"jobQueueName": "q", "priority": 1, "computeEnvironmentOrder": order} | members
     request = msgspec.convert(without_absent(given), shapes.CreateJobQueueRequest)
-    return queues.admit(request, FOUND.get, "us-east-1", 5)
+    return queues.admit(request, FOUND.get, POLICIES.get, "us-east-1", 5)
 
 
 @pytest.mark.parametrize(

@@ -308,3 +308,47 @@ def test_tags_of_the_task_are_the_definitions_and_the_jobs_which_win():
     assert len(fifty["taskTags"]) == 50 and "refused" not in fifty
     more = body(submit(at={"definition_tags": lambda: {f"k{n}": "" for n in range(50)}}, **asked))
     assert more["refused"].startswith("the tags of the job definition and of the job are 51 together")
+
+
+FAIR = {"fair_share": True}
+
+
+def test_a_share_and_a_priority_belong_to_queues_with_a_scheduling_policy():
+    text = "Job with shareIdentifier or schedulingPriority can onlybe submitted to job queue with fair share scheduling"
+    for members in ({"shareIdentifier": "a"}, {"schedulingPriorityOverride": 3}):
+        with pytest.raises(ClientError, match=text):
+            submit(**members)
+    job = submit(compiled(schedulingPriority=7))
+    assert (job.share, job.priority) == (None, 0), "the priority of a definition is not used there"
+
+
+@pytest.mark.parametrize(
+    ("members", "text"),
+    [
+        ({}, "shareIdentifier must be specified."),
+        ({"shareIdentifier": ""}, "shareIdentifier must be specified."),
+        ({"shareIdentifier": "a b"}, "ShareIdentifier name should match a valid pattern."),
+        ({"shareIdentifier": "a" * 256}, "ShareIdentifier name should match a valid pattern."),
+        (
+            {"shareIdentifier": "a"},
+            "Either schedulingPriority in job definition or schedulingPriorityOverride should be specified.",
+        ),
+        (
+            {"shareIdentifier": "a", "schedulingPriorityOverride": 10_000},
+            "Scheduling priority must be between 0 and 9999.",
+        ),
+        ({"shareIdentifier": "a", "schedulingPriorityOverride": -1}, "Scheduling priority must be between 0 and 9999."),
+    ],
+)
+def test_what_a_queue_with_a_scheduling_policy_refuses(members, text):
+    with pytest.raises(ClientError) as refused:
+        submit(at=FAIR, **members)
+    assert str(refused.value).startswith(text)
+
+
+def test_the_priority_of_the_submission_wins_over_the_definition():
+    definition = compiled(schedulingPriority=7)
+    job = submit(definition, at=FAIR, shareIdentifier="a")
+    assert (job.share, job.priority, body(job)["schedulingPriority"]) == ("a", 7, 7)
+    job = submit(definition, at=FAIR, shareIdentifier="team-1_x*", schedulingPriorityOverride=0)
+    assert (job.share, job.priority, body(job)["schedulingPriority"]) == ("team-1_x*", 0, 0)

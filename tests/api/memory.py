@@ -23,6 +23,7 @@ from batchyard.model.jobs import (
     Wish,
 )
 from batchyard.model.logplaces import LogPlace
+from batchyard.model.shares import NewPolicy, PolicyChange
 from batchyard.model.shown import FrontShown
 from batchyard.model.streams import LogEvent, LogState
 from batchyard.ports import (
@@ -46,6 +47,7 @@ from batchyard.ports import (
 )
 from batchyard.ports.consumables import AskingJob, AskingPage, ConsumableRow
 from batchyard.ports.instances import OpenRow
+from batchyard.ports.policies import PolicyRow
 from batchyard.ports.upkeep import Finding
 
 
@@ -70,7 +72,7 @@ def _last_ending(attempts: list[AttemptRow]) -> tuple[int | None, str | None]:
 
 
 # Numbers before the first of each.
-QUEUES, DEFINITIONS, JOBS, CONSUMABLES = 10_000, 20_000, 30_000, 40_000
+QUEUES, DEFINITIONS, JOBS, CONSUMABLES, POLICIES = 10_000, 20_000, 30_000, 40_000, 50_000
 
 
 def _changed(new, change, columns):
@@ -91,6 +93,8 @@ class MemoryStore:
     def __init__(self) -> None:
         self.new_environments: list[NewEnvironment] = []
         self.new_queues: list[NewQueue] = []
+        self.new_policies: dict[int, NewPolicy] = {}
+        self.numbers: list[str] = []  # names of policies in order of creation, those that are deleted among them
         self.new_definitions: list[tuple[NewDefinition, int]] = []
         self.new_jobs: list[NewJob] = []
         self.new_consumables: dict[tuple[str, str], ConsumableRow] = {}
@@ -137,7 +141,7 @@ class MemoryStore:
         if row is not None and self._first(change.idempotency):
             _refuse_in_flux(row, "update")
             new = self.new_queues[row.id - QUEUES - 1]
-            changed = _changed(new, change, ("enabled", "priority", "environments"))
+            changed = _changed(new, change, ("enabled", "priority", "environments", "policy"))
             self.new_queues[row.id - QUEUES - 1] = changed
         return row is not None
 
@@ -165,6 +169,39 @@ class MemoryStore:
         known = idempotency in self.calls
         self.calls |= {idempotency} - {None}
         return not known
+
+    async def create_policy(self, new: NewPolicy) -> int:
+        if self.policy(new.region, new.name):
+            raise ClientError("Object already exists")
+        self.new_policies[POLICIES + len(self.numbers)] = new
+        self.numbers.append(new.name)
+        return POLICIES + len(self.numbers) - 1
+
+    async def update_policy(self, change: PolicyChange) -> bool:
+        row = self.policy(change.region, change.name)
+        if row is not None and self._first(change.idempotency):
+            body = msgspec.json.encode(row.body | dict(change.members))
+            self.new_policies[row.id] = self.new_policies[row.id]._replace(body=body, value=change.value)
+        return row is not None
+
+    async def delete_policy(self, deletion: Deletion) -> bool:
+        row = self.policy(deletion.region, deletion.name)
+        if row is not None and self._first(deletion.idempotency):
+            if any(queue.policy == row.name for queue in self.queues(deletion.region, 0, 10**9)):
+                raise ClientError("Cannot delete, found existing JobQueue relationship")
+            del self.new_policies[row.id]
+        return row is not None
+
+    def policy(self, region: str, name: str) -> PolicyRow | None:
+        return next((row for row in self.policies(region, 0, 10**9) if row.name == name), None)
+
+    def policies(self, region: str, after: int, limit: int) -> list[PolicyRow]:
+        rows = map(self._policy_row, self.new_policies)
+        return [row for row in rows if row.region == region and row.id > after][:limit]
+
+    def _policy_row(self, number: int) -> PolicyRow:
+        new = self.new_policies[number]
+        return PolicyRow(number, new.region, new.name, msgspec.json.decode(new.body))
 
     async def deregister_definition(self, region: str, name: str, revision: int, at_ms: int) -> bool:
         row = self.definition(region, name, revision)
@@ -217,6 +254,7 @@ class MemoryStore:
     async def change_tags(self, number: int, change) -> bool:
         found = self.environment_by_id(number) or self.queue_by_id(number) or self.definition_by_id(number)
         found = found or next((row for row in self.new_consumables.values() if row.id == number), None)
+        found = found or next((row for row in map(self._policy_row, self.new_policies) if row.id == number), None)
         if found is None and 1 <= number - JOBS <= len(self.new_jobs):
             found = self._row(number, ids.WHOLE)
         if found is not None:
@@ -256,7 +294,8 @@ class MemoryStore:
         new = self.new_queues[number - QUEUES - 1]
         body = msgspec.json.decode(new.body)
         status = self.places.get(number, states.VALID)
-        return QueueRow(number, new.region, new.name, new.priority, new.enabled, new.environments, body, status)
+        policy = None if new.policy is None else self.new_policies[new.policy].name
+        return QueueRow(number, new.region, new.name, new.priority, new.enabled, new.environments, body, status, policy)
 
     def front(self, queue: int) -> Shown[FrontShown] | None:
         return self.fronts.get(queue)
@@ -325,6 +364,7 @@ class MemoryStore:
             seq, index, new.uuid, new.region, new.name, new.queue, new.definition, new.created_ms, new.size,
             progress.status, progress.status_reason, progress.started_ms, progress.stopped_ms, progress.stop_kind,
             len(progress.attempts), named, msgspec.json.decode(new.body), *_last_ending(progress.attempts),
+            new.share,
         )  # fmt: skip
 
     def job(self, region: str, uuid: str, index: int) -> JobRow | None:
@@ -367,6 +407,8 @@ class MemoryStore:
                         _fits(match, definition) and match.revision in (None, revision) for match in wanted.definitions
                     )
                 )
+                and (wanted.shares is None or any(_fits(match, row.share or "") for match in wanted.shares))
+                and wanted.status in (None, row.status)
                 and (wanted.created_after_ms is None or row.created_ms > wanted.created_after_ms)
                 and (wanted.created_before_ms is None or row.created_ms < wanted.created_before_ms)
             )

@@ -410,5 +410,5 @@ def test_list_jobs_wants_one_selector(furnished):
 
 
 def test_operations_to_come_say_so(furnished):
-    text = refusal(furnished.batch.list_scheduling_policies)
-    assert text.startswith("ListSchedulingPolicies is not supported yet by Batchyard")
+    text = refusal(furnished.batch.list_service_jobs, jobQueue="q")
+    assert text.startswith("ListServiceJobs is not supported yet by Batchyard")

@@ -119,6 +119,9 @@ OLDER = {
     (STATE, 1): """
         DROP INDEX jobs_ended; DROP INDEX journal_by_job; DROP TABLE retiring;
         ALTER TABLE meta DROP COLUMN checked_seq; ALTER TABLE jobs DROP COLUMN succeeded;""",
+    (REQUESTS, 7): """
+        DROP TABLE policies; ALTER TABLE queues DROP COLUMN policy;
+        ALTER TABLE jobs DROP COLUMN share; ALTER TABLE jobs DROP COLUMN priority;""",
     (REQUESTS, 6): "DROP TABLE consumables; DROP TABLE asks; ALTER TABLE jobs DROP COLUMN consumables;",
     (REQUESTS, 5): "DROP TABLE interruptions;",
     (REQUESTS, 4): _PLACES.format(name="environments", columns=_ENVIRONMENT)

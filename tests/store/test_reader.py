@@ -201,10 +201,12 @@ def test_lists_tell_how_the_latest_attempt_ended(ask, reader, commits):
     commits.commit(30, [*facts, f.RequestApplied(many.seq)])
     ended = reader.list_queue(yard.queue, FAILED, None, 9)[0]
     assert (ended.attempts, ended.exit_code, ended.reason) == (2, 4, "OutOfMemoryError")
-    assert reader.job(REGION, single, WHOLE)[-2:] == (4, "OutOfMemoryError")
+    ended = reader.job(REGION, single, WHOLE)
+    assert (ended.exit_code, ended.reason) == (4, "OutOfMemoryError")
     child = reader.list_children(many.seq, SUCCEEDED, -1, 9)[0]
     assert (child.index, child.exit_code, child.reason) == (1, 0, None)
-    assert reader.job(REGION, array, 1)[-2:] == (0, None)
+    child = reader.job(REGION, array, 1)
+    assert (child.exit_code, child.reason) == (0, None)
     assert reader.list_children(many.seq, RUNNABLE, -1, 9)[0][-2:] == (None, None)
 
 

@@ -21,10 +21,11 @@ EFFECT_MS = 3000
 
 
 class Auditor:
-    def __init__(self, data, callers: Callers, machine: Machine):
+    def __init__(self, data, callers: Callers, machine: Machine, passing: bool = False):
         self.reader = SqliteReader(data)
         self.callers = callers
         self.machine = machine
+        self.passing = passing  # whether jobs may pass a blocked head
         self.jobs: dict[str, NewJob] = {}  # all that were stored, answered or not
         self.rows: dict[tuple[str, int], JobRow] = {}
 
@@ -220,21 +221,23 @@ class Auditor:
         return found
 
     def _judge_order(self) -> None:
-        """Strict FIFO: of one queue, first attempts of jobs that never had to wait for others open in order."""
-        latest: dict[int, tuple[int, str]] = {}
+        """Strict FIFO: of one queue, or one share and priority in it, first attempts of jobs that never had to wait for
+        others open in order. (Of a share, a job may pass another one that is not the head of the queue.)"""
+        latest: dict[tuple, tuple[int, str]] = {}
         for uuid in sorted(self.jobs, key=lambda each: self._row(each, WHOLE).seq):
             job = self.jobs[uuid]
-            if job.upstreams:
+            if job.upstreams or (self.passing and job.share is not None):
                 continue
             row = self._row(uuid, WHOLE)
             for index in range(job.size) if job.size else (WHOLE,):
                 attempts = self.reader.attempts(row.seq, index)
                 if not attempts:
                     continue
-                before, who = latest.get(job.queue, (0, ""))
+                line = job.queue, job.share, job.priority
+                before, who = latest.get(line, (0, ""))
                 opened = attempts[0].opened_ms
                 assert opened >= before, f"{ids.job_id(uuid, index)} was opened {before - opened} ms before {who}"
-                latest[job.queue] = (opened, ids.job_id(uuid, index))
+                latest[line] = (opened, ids.job_id(uuid, index))
 
 
 def _lost(attempt: AttemptRow) -> str:

@@ -70,6 +70,7 @@ class Callers:
         self.vcpus = vcpus
         self.queues: list[int] = []
         self.definition = 0
+        self.fair: set[int] = set()  # queues with a scheduling policy
         self.submissions: list[Submission] = []
         self.open: list[Submission] = []  # who still wants an answer
         self.known: dict[str, NewJob] = {}  # answered
@@ -113,12 +114,12 @@ class Callers:
 
     def _new_job(self) -> NewJob:
         rng = self.rng
-        size = rng.choice([0, 0, 0, 2, 3, 7])
+        size, queue = rng.choice([0, 0, 0, 2, 3, 7]), rng.choice(self.queues)
         return NewJob(
             uuid="",
             region=REGION,
             name="job",
-            queue=rng.choice(self.queues),
+            queue=queue,
             definition=self.definition,
             created_ms=0,
             size=size,
@@ -128,6 +129,8 @@ class Callers:
             upstreams=self._upstreams(size),
             body=BODY,
             idempotency=rng.randbytes(16),
+            share=rng.choice(["a", "ab", "b", "c"]) if queue in self.fair else None,
+            priority=rng.randrange(3) if queue in self.fair else 0,
         )
 
     def _vcpus(self) -> int:

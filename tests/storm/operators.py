@@ -19,6 +19,7 @@ from batchyard.model.environments import (
 )
 from batchyard.model.jobs import TERMINATE, Deletion, EnvironmentChange, NewEnvironment, NewQueue, QueueChange
 from batchyard.model.needs import Needs
+from batchyard.model.shares import NewPolicy, PolicyChange, SharePolicy
 from tests.storm.callers import REGION, AskedStop, Callers
 
 QUEUE_DELETED = "JobQueue deleted"
@@ -32,12 +33,13 @@ class Operators:
         self.callers = callers
         self.environments: list[int] = []  # by number; the first one stays
         self.names: dict[int, str] = {}
+        self.policies: dict[str, int] = {}
         self.deleted: set[int] = set()  # queues and environments whose deletion was acknowledged
         self.made = 0
         self.capacities: dict[int, Capacity] = {}  # of managed environments
 
     async def act(self, intake) -> None:
-        acts = [self._reorder, self._switch, self._delete_queue, self._come_and_go]
+        acts = [self._reorder, self._switch, self._delete_queue, self._come_and_go, self._weigh]
         act = self.rng.choice([*acts, self._rebuild] if self.capacities else acts)
         try:
             await act(intake)
@@ -85,6 +87,31 @@ class Operators:
         call = self._call(name=self.names[number], members={"capacity": changed})
         await intake.update_environment(EnvironmentChange(**call))
 
+    def _policy(self) -> SharePolicy:
+        """Nothing is reserved: every job may need the whole machine."""
+        rng = self.rng
+        weights = rng.choice([(), (("a", 5000),), (("a*", 20_000), ("b", 2500))])
+        return SharePolicy(rng.choice([0, 0, 3600]), 0, weights)
+
+    async def make_policy(self, intake) -> int | None:
+        """A scheduling policy for a new queue, or none."""
+        if self.rng.random() < 0.5:
+            return None
+        call = self._call()
+        name = f"p{len(self.policies)}"
+        new = NewPolicy(REGION, name, self._policy(), b"{}", call["at_ms"], call["idempotency"])
+        self.policies[name] = await intake.create_policy(new)
+        return self.policies[name]
+
+    async def _weigh(self, intake) -> None:
+        """A policy changes, or a queue goes by another one."""
+        if not self.policies:
+            return
+        name, queue = self.rng.choice(list(self.policies)), self._queue()
+        if queue in self.callers.fair and self.rng.random() < 0.5:
+            await intake.update_queue(QueueChange(**self._call(name=self.names[queue], policy=self.policies[name])))
+        await intake.update_policy(PolicyChange(value=self._policy(), members={}, **self._call(name=name)))
+
     async def _delete_queue(self, intake) -> None:
         """As the guide says it: disable, delete; then another one in its place."""
         queue = self._queue()
@@ -97,8 +124,11 @@ class Operators:
         self.made += 1
         name, places = f"again{self.made}", (self.environments[0],)
         call = self._call()
-        new = NewQueue(REGION, name, 1, True, places, self.callers.queue_body, call["at_ms"], call["idempotency"])
+        policy = await self.make_policy(intake)
+        body = self.callers.queue_body
+        new = NewQueue(REGION, name, 1, True, places, body, call["at_ms"], call["idempotency"], policy)
         number = await intake.create_queue(new)
+        self.callers.fair |= {number} if policy else set()
         self.names[number] = name
         self.callers.queues = [number if each == queue else each for each in self.callers.queues]
 

@@ -141,7 +141,7 @@ class Storm:
         self.callers = Callers(rng, self.clock, self.vcpus)
         self.operators = Operators(rng, self.clock, self.callers)
         self.changes = rng.choice([0, 0.01, 0.04])  # how often somebody changes a queue or an environment
-        self.auditor = Auditor(self.data, self.callers, self.machine)
+        self.auditor = Auditor(self.data, self.callers, self.machine, self.timing.passing)
         self.crashes = 0
         self.turns = 0
         self._open_api()
@@ -198,8 +198,11 @@ class Storm:
                 self.operators.capacities[environments[-1]] = made["capacity"]
         for number in range(rng.randrange(1, 4)):
             order = tuple(rng.sample(environments, len(environments)))
-            queue = NewQueue(REGION, f"q{number}", rng.randrange(3), True, order, self.callers.queue_body, 1)
+            policy = await self.operators.make_policy(intake)
+            body = self.callers.queue_body
+            queue = NewQueue(REGION, f"q{number}", rng.randrange(3), True, order, body, 1, policy=policy)
             queues.append(await intake.create_queue(queue))
+            self.callers.fair |= {queues[-1]} if policy else set()
             self.operators.names[queues[-1]] = queue.name
         self.operators.environments = environments
         self.operators.names |= {number: f"e{place}" for place, number in enumerate(environments)}

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct, UnsetType
 
 from batchyard import config
-from batchyard.admission import compiled, consumables, environments, job_definitions, jobs, queues
+from batchyard.admission import compiled, consumables, environments, job_definitions, jobs, queues, scheduling_policies
 from batchyard.catalogue.reader import built_in
 from batchyard.errors import ApiError, ClientError
 from batchyard.executors import contract
@@ -28,6 +28,7 @@ from batchyard.wire import shapes, validate
 
 REGION, UUID, NOW_MS = "us-east-1", "0b7f2c52-6f0e-4f7e-9b5e-2d1f6a4c8e10", 1_763_673_500_000
 ACCOUNT = "123456789012"
+POLICY = f"arn:aws:batch:{REGION}:{ACCOUNT}:scheduling-policy/p"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/any"
 
 NEEDS = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "128"}]
@@ -107,6 +108,7 @@ def _submitted(request: shapes.SubmitJobRequest, body: dict[str, Any] | None = N
         queue_name="base",
         queue_enabled=True,
         queue_type="ECS",
+        fair_share=request.shareIdentifier is not msgspec.UNSET,
         definition=1,
         payload_bytes=100,
         gpus=8,
@@ -142,7 +144,7 @@ def _environment(request: shapes.CreateComputeEnvironmentRequest) -> Outcome:
 
 def _queue(request: shapes.CreateJobQueueRequest) -> Outcome:
     known = {name: queues.FoundEnvironment(number, name, "EC2") for number, name in enumerate(("one", "two"), 1)}
-    new = queues.admit(request, known.get, REGION, NOW_MS)
+    new = queues.admit(request, known.get, {POLICY: 9}.get, REGION, NOW_MS)
     body = msgspec.json.decode(new.body)
     return Outcome((new._replace(body=b""), body["jobStateTimeLimitActions"]), (), body)
 
@@ -161,11 +163,21 @@ def _environment_change(request: shapes.UpdateComputeEnvironmentRequest) -> Outc
 
 
 def _queue_change(request: shapes.UpdateJobQueueRequest) -> Outcome:
-    current = QueueRow(1, REGION, "base", 1, True, (1,), {"jobQueueType": "ECS"})
+    current = QueueRow(1, REGION, "base", 1, True, (1,), {"jobQueueType": "ECS"}, policy="other")
     known = {name: queues.FoundEnvironment(number, name, "EC2") for number, name in enumerate(("one", "two"), 1)}
-    change = queues.admit_change(request, known.get, current, NOW_MS, None)
+    change = queues.admit_change(request, known.get, {POLICY: 9}.get, current, NOW_MS, None)
     told = change.members.get("jobStateTimeLimitActions")
     return Outcome((change._replace(members={}), told), (), change.members)
+
+
+def _policy(request: shapes.CreateSchedulingPolicyRequest) -> Outcome:
+    new = scheduling_policies.admit(request, REGION, NOW_MS)
+    return Outcome(new._replace(body=b""), (), msgspec.json.decode(new.body))
+
+
+def _policy_change(request: shapes.UpdateSchedulingPolicyRequest) -> Outcome:
+    change = scheduling_policies.admit_change(request, REGION, "p", NOW_MS, None)
+    return Outcome(change._replace(members={}), (), change.members)
 
 
 def _consumable(request: shapes.CreateConsumableResourceRequest) -> Outcome:
@@ -190,11 +202,14 @@ TRIALS = {
     "UpdateConsumableResource": Trial(
         {"consumableResource": "base", "operation": "ADD", "quantity": 1}, _consumable_change, ()
     ),
+    "CreateSchedulingPolicy": Trial({"name": "p", "fairsharePolicy": {}}, _policy, ("fairsharePolicy",)),
+    "UpdateSchedulingPolicy": Trial({"arn": POLICY, "fairsharePolicy": {}}, _policy_change, ("fairsharePolicy",)),
     "UpdateJobQueue": Trial({"jobQueue": "base", "state": "ENABLED"}, _queue_change, ()),
 }
 
 # Values to try where the model's types do not lead to a sensible one: what to merge into the base, by member.
 VOLUME = {"name": "v", "host": {"sourcePath": "/srv"}}
+QUOTA = {"fairsharePolicy": None, "quotaSharePolicy": {"idleResourceAssignmentStrategy": "FIFO"}}
 TIMEOUT = {"attemptDurationSeconds": 600}
 LIMITS = {
     "jobStateTimeLimitActions": [
@@ -284,6 +299,11 @@ SAMPLES: dict[str, tuple[dict[str, Any], ...]] = {
     "SubmitJob.retryStrategy.evaluateOnExit": (
         {"retryStrategy": {"attempts": 1, "evaluateOnExit": [{"action": "EXIT", "onReason": "*"}]}},
     ),
+    "SubmitJob.shareIdentifier": ({"shareIdentifier": "team", "schedulingPriorityOverride": 1},),
+    "SubmitJob.schedulingPriorityOverride": (
+        {"shareIdentifier": "team", "schedulingPriorityOverride": 1},
+        {"schedulingPriorityOverride": 1},
+    ),
     "SubmitJob.timeout": ({"timeout": TIMEOUT},),
     "SubmitJob.timeout.attemptDurationSeconds": ({"timeout": TIMEOUT},),
     "SubmitJob.arrayProperties": ({"arrayProperties": {"size": 2}},),
@@ -337,9 +357,20 @@ SAMPLES: dict[str, tuple[dict[str, Any], ...]] = {
     "UpdateConsumableResource.operation": tuple({"operation": each} for each in ("SET", "ADD", "REMOVE")),
     "UpdateConsumableResource.quantity": ({"quantity": 2},),
     "UpdateConsumableResource.clientToken": ({"clientToken": UUID},),
-    "CreateJobQueue.schedulingPolicyArn": (
-        {"schedulingPolicyArn": "arn:aws:batch:us-east-1:123456789012:scheduling-policy/p"},
-    ),
+    "CreateJobQueue.schedulingPolicyArn": ({"schedulingPolicyArn": POLICY},),
+    "UpdateJobQueue.schedulingPolicyArn": ({"schedulingPolicyArn": POLICY},),
+    "CreateSchedulingPolicy.quotaSharePolicy": (QUOTA,),
+    "UpdateSchedulingPolicy.quotaSharePolicy": (QUOTA,),
+    "CreateSchedulingPolicy.tags": ({"tags": {"team": "a"}},),
+    **{
+        f"{operation}.fairsharePolicy.{member}": ({"fairsharePolicy": {member: value}},)
+        for operation in ("CreateSchedulingPolicy", "UpdateSchedulingPolicy")
+        for member, value in (
+            ("shareDecaySeconds", 3600),
+            ("computeReservation", 50),
+            ("shareDistribution", [{"shareIdentifier": "a*", "weightFactor": 0.5}]),
+        )
+    },
     "CreateJobQueue.computeEnvironmentOrder": (
         {"computeEnvironmentOrder": [{"order": 1, "computeEnvironment": "two"}]},
     ),

@@ -53,9 +53,8 @@ def admit(
         )
     _check_kind(request)
     capability = _capability(request)
-    priority = request.schedulingPriority
-    if priority is not UNSET and not 0 <= priority <= 9999:
-        raise ClientError("Scheduling priority must be between 0 and 9999.")
+    if request.schedulingPriority is not UNSET:
+        check_priority(request.schedulingPriority)
     containers.check(request.containerProperties, fargate=capability == "FARGATE")
     retries.policy(request.retryStrategy)
     retries.timeout_s(request.timeout)
@@ -64,6 +63,12 @@ def admit(
     kept = {name: getattr(request, name) for name in _KEPT}
     body = msgspec.json.encode({name: value for name, value in kept.items() if value is not UNSET})
     return NewDefinition(region, request.jobDefinitionName, body, now_ms)
+
+
+def check_priority(priority: int) -> None:
+    """ClientError unless it may be the scheduling priority of a job."""
+    if not 0 <= priority <= 9999:
+        raise ClientError("Scheduling priority must be between 0 and 9999.")
 
 
 def _check_kind(request: RegisterJobDefinitionRequest) -> None:

@@ -15,6 +15,7 @@ from msgspec import UNSET
 from batchyard.admission import consumables, containers, names, notices, overrides, parameters, retries, tags
 from batchyard.admission.compiled import CompiledDefinition
 from batchyard.admission.dependencies import upstreams_of
+from batchyard.admission.job_definitions import check_priority
 from batchyard.admission.queues import capability
 from batchyard.errors import ClientError
 from batchyard.model.jobs import NewJob
@@ -42,6 +43,7 @@ class Submission(NamedTuple):
     queue_name: str
     queue_enabled: bool
     queue_type: str  # jobQueueType
+    fair_share: bool  # whether the queue has a scheduling policy
     definition: int
     payload_bytes: int
     gpus: int  # what the machine lends to jobs
@@ -53,6 +55,7 @@ def admit(request: SubmitJobRequest, definition: CompiledDefinition, at: Submiss
     """The job to store, or ClientError. That upstreams exist is the store's guard, in the submitting transaction."""
     _check_request(request, definition, at)
     size = _size(request)
+    share, priority = _share(request, definition, at)
     container, needs, said = definition.container, definition.needs, list(definition.notices)
     refers = definition.refers
     if request.containerOverrides:
@@ -80,6 +83,8 @@ def admit(request: SubmitJobRequest, definition: CompiledDefinition, at: Submiss
     if request.timeout is not UNSET:
         timeout_s = retries.timeout_s(request.timeout)
         body["timeout"] = request.timeout
+    if request.schedulingPriorityOverride is not UNSET:
+        body["schedulingPriority"] = priority
     if request.propagateTags is not UNSET:
         body["propagateTags"] = request.propagateTags
     if body["propagateTags"]:
@@ -104,6 +109,8 @@ def admit(request: SubmitJobRequest, definition: CompiledDefinition, at: Submiss
         body=_encode(body),
         idempotency=at.idempotency,
         consumables=tuple((each.name, each.quantity) for each in asks),
+        share=share,
+        priority=priority,
     )
 
 
@@ -113,11 +120,6 @@ def _check_request(request: SubmitJobRequest, definition: CompiledDefinition, at
         raise ClientError(f"Job size must be less than {SIZE_MAX_KIB} KiB, got {-(-at.payload_bytes // 1024)} KiB")
     if not at.queue_enabled:
         raise ClientError(f"JobQueue {at.queue_name} is DISABLED.", "Submit to a queue whose state is ENABLED.")
-    if request.shareIdentifier or request.schedulingPriorityOverride is not UNSET:
-        raise ClientError(
-            "Job with shareIdentifier or schedulingPriority can onlybe submitted to job queue with fair share "
-            "scheduling policy."
-        )
     if definition.capability != capability(at.queue_type):
         raise ClientError(
             "Job Queue is attached to Compute Environment that can not run Jobs with capability "
@@ -129,6 +131,29 @@ def _check_request(request: SubmitJobRequest, definition: CompiledDefinition, at
                 f"{member} applies only to {kind} job definitions, and this one has containerProperties.",
                 "Use containerOverrides.",
             )
+
+
+def _share(request: SubmitJobRequest, definition: CompiledDefinition, at: Submission) -> tuple[str | None, int]:
+    """The job's share and its priority in there; a queue without a scheduling policy has neither."""
+    share, override = request.shareIdentifier, request.schedulingPriorityOverride
+    if not at.fair_share:
+        if share or override is not UNSET:
+            raise ClientError(
+                "Job with shareIdentifier or schedulingPriority can onlybe submitted to job queue with fair share "
+                "scheduling policy."
+            )
+        return None, 0
+    if not share:
+        raise ClientError("shareIdentifier must be specified.")
+    names.check_share(share)
+    if override is UNSET:
+        if "schedulingPriority" not in definition.defaults:
+            raise ClientError(
+                "Either schedulingPriority in job definition or schedulingPriorityOverride should be specified."
+            )
+        return share, definition.defaults["schedulingPriority"]
+    check_priority(override)
+    return share, override
 
 
 def _size(request: SubmitJobRequest) -> int:

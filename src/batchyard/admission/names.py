@@ -7,6 +7,7 @@ import re
 from batchyard.errors import ClientError
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+SHARE, SHARE_MAX = re.compile(r"[A-Za-z0-9_-]+\*?"), 255
 JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
@@ -20,6 +21,24 @@ def check_queue_name(name: str) -> None:
     """ClientError unless `name` may be the name of a job queue."""
     if not NAME.fullmatch(name):
         raise ClientError("Job Queue name should match a valid pattern.")
+
+
+def check_policy_name(name: str) -> None:
+    """ClientError unless `name` may be the name of a scheduling policy."""
+    if not NAME.fullmatch(name):
+        raise ClientError("Scheduling policy name should match a valid pattern.")
+
+
+def check_policy_arn(given: str) -> None:
+    """ClientError unless `given` looks like the ARN of a scheduling policy, which are never given by name."""
+    if not (given.startswith("arn:") and ":scheduling-policy/" in given):
+        raise ClientError("Only scheduling policy Arn can be allowed.")
+
+
+def check_share(share: str) -> None:
+    """ClientError unless `share` may be a share identifier, be it a prefix of some that ends in an asterisk."""
+    if not SHARE.fullmatch(share) or len(share) > SHARE_MAX:
+        raise ClientError("ShareIdentifier name should match a valid pattern.")
 
 
 def check_environment_name(name: str) -> None:

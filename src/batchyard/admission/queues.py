@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from batchyard.admission import names, tags, time_limits
 from batchyard.errors import ClientError
@@ -19,6 +19,7 @@ ENVIRONMENTS_MAX = 3
 FARGATE_TYPES = ("FARGATE", "FARGATE_SPOT")
 SERVICE_TYPE = "SAGEMAKER_TRAINING"
 
+FindPolicy = Callable[[str], "int | None"]  # the number of the scheduling policy with this ARN
 Find = Callable[[str], "FoundEnvironment | None"]  # by name or ARN; None also for one that is being deleted
 
 
@@ -31,7 +32,12 @@ class FoundEnvironment(NamedTuple):
 
 
 def admit(
-    request: CreateJobQueueRequest, find: Find, region: str, now_ms: int, idempotency: bytes | None = None
+    request: CreateJobQueueRequest,
+    find: Find,
+    find_policy: FindPolicy,
+    region: str,
+    now_ms: int,
+    idempotency: bytes | None = None,
 ) -> NewQueue:
     """The queue to store, or ClientError.
 
@@ -40,8 +46,7 @@ def admit(
     """
     names.check_queue_name(request.jobQueueName)
     _refuse_service(request)
-    if request.schedulingPolicyArn:
-        _refuse_policy(request.schedulingPolicyArn)
+    policy = _policy(request.schedulingPolicyArn, find_policy)
     limits = time_limits.admitted(request.jobStateTimeLimitActions or [])
     order = _order(request.computeEnvironmentOrder or [])
     found = _found(order, find)
@@ -66,14 +71,26 @@ def admit(
         body=msgspec.json.encode(body),
         created_ms=now_ms,
         idempotency=idempotency,
+        policy=policy,
     )
 
 
 def admit_change(
-    request: UpdateJobQueueRequest, find: Find, current: QueueRow, now_ms: int, idempotency: bytes | None
+    request: UpdateJobQueueRequest,
+    find: Find,
+    find_policy: FindPolicy,
+    current: QueueRow,
+    now_ms: int,
+    idempotency: bytes | None,
 ) -> QueueChange:
     """What to change of `current`, or ClientError. What the request does not name stays; lists are replaced whole."""
     _refuse_other_members(request, current.name)
+    policy = _policy(request.schedulingPolicyArn, find_policy)
+    if policy is not None and current.policy is None:
+        raise ClientError(
+            f"Job queue {current.name} has no scheduling policy, and a queue cannot be given one later.",
+            "Create another queue with it.",
+        )
     priority = None if request.priority is UNSET else request.priority
     enabled = None if request.state is UNSET else request.state == "ENABLED"
     environments, members = None, dict[str, Any]()
@@ -91,12 +108,14 @@ def admit_change(
         members["computeEnvironmentOrder"] = _named(order, found)
     if request.jobStateTimeLimitActions is not UNSET:
         members[time_limits.MEMBER] = time_limits.admitted(request.jobStateTimeLimitActions)
-    if priority is enabled is environments is None and not members:
+    if priority is enabled is environments is policy is None and not members:
         raise ClientError(
             f"UpdateJobQueue names nothing to change of job queue {current.name}.",
-            "Give one of state, priority, computeEnvironmentOrder and jobStateTimeLimitActions.",
+            "Give one of state, priority, schedulingPolicyArn, computeEnvironmentOrder and jobStateTimeLimitActions.",
         )
-    return QueueChange(current.region, current.name, now_ms, idempotency, priority, enabled, environments, members)
+    return QueueChange(
+        current.region, current.name, now_ms, idempotency, priority, enabled, environments, members, policy
+    )
 
 
 def _refuse_other_members(request: UpdateJobQueueRequest, name: str) -> None:
@@ -108,8 +127,6 @@ def _refuse_other_members(request: UpdateJobQueueRequest, name: str) -> None:
             f"Job queue {name} has compute environments and can have no service environment.",
             "Leave serviceEnvironmentOrder out.",
         )
-    if request.schedulingPolicyArn:
-        _refuse_policy(request.schedulingPolicyArn)
 
 
 def capability(queue_type: str) -> str:
@@ -138,11 +155,15 @@ def _refuse_service(request: CreateJobQueueRequest) -> None:
     raise ClientError("Service environments must be created and valid before attaching them to a job queue.")
 
 
-def _refuse_policy(arn: str) -> None:
-    """There can be no scheduling policy yet, so none is found."""
-    if not (arn.startswith("arn:") and ":scheduling-policy/" in arn):
-        raise ClientError("Only scheduling policy Arn can be allowed.")
-    raise ClientError(f"SchedulingPolicy {arn} not found.")
+def _policy(arn: str | UnsetType, find: FindPolicy) -> int | None:
+    """The number of the scheduling policy that the request names; a queue cannot lose the one it has."""
+    if arn is UNSET:
+        return None
+    names.check_policy_arn(arn)
+    number = find(arn)
+    if number is None:
+        raise ClientError(f"SchedulingPolicy {arn} not found.")
+    return number
 
 
 def _order(entries: list[ComputeEnvironmentOrder]) -> list[ComputeEnvironmentOrder]:

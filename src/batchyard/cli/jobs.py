@@ -21,7 +21,19 @@ _PLACES = (("directory", "workDirectory"), ("log file", "logFile"))
 # What every job has that asks for nothing else: not worth a line.
 _ORDINARY = {"retryStrategy": {"evaluateOnExit": [], "attempts": 1}}
 # Members of the detail that have a line of their own, or that are only of use to programs.
-_TOLD = frozenset({"jobId", "jobArn", "jobName", "jobQueue", "jobDefinition", "status", "statusReason", "container"})
+_TOLD = frozenset(
+    {
+        "jobId",
+        "jobArn",
+        "jobName",
+        "jobQueue",
+        "jobDefinition",
+        "status",
+        "statusReason",
+        "container",
+        "shareIdentifier",
+    }
+)
 _TOLD |= {
     "attempts",
     "runs",
@@ -142,6 +154,7 @@ def described(job: dict[str, Any], why: str | None = None) -> str:
     lines += [("reason", job["statusReason"])] if job.get("statusReason") else []
     lines += [("waits", why)] if why else []
     lines += [("queue", _last(job.get("jobQueue", "-"))), ("definition", _last(job.get("jobDefinition", "-")))]
+    lines += [("share", job["shareIdentifier"])] if job.get("shareIdentifier") else []
     lines += [(word, render.instant(job[member])) for word, member in _TIMES if job.get(member)]
     if follow.array_size(job):
         counts = job["arrayProperties"].get("statusSummary", {})

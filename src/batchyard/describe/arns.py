@@ -27,6 +27,9 @@ class Arns(NamedTuple):
     def queue(self, name: str) -> str:
         return f"{self._batch}job-queue/{name}"
 
+    def policy(self, name: str) -> str:
+        return f"{self._batch}scheduling-policy/{name}"
+
     def definition(self, name: str, revision: int) -> str:
         return f"{self._batch}job-definition/{name}:{revision}"
 
@@ -62,6 +65,9 @@ class Arns(NamedTuple):
 
     def consumable_name(self, given: str) -> str | None:
         return self._own(given, "consumable-resource/")
+
+    def policy_name(self, given: str) -> str | None:
+        return self._own(given, "scheduling-policy/")
 
     def job_id(self, given: str) -> str | None:
         return self._own(given, "job/")

@@ -62,6 +62,8 @@ def detail(words: Words, standing: Standing) -> JobDetail:
         isTerminated=row.stop_kind == TERMINATE,
     )
     _show_times(shown, row)
+    if row.share is not None:
+        shown.shareIdentifier = row.share
     for member in _FROM_BODY:
         if member in body:
             setattr(shown, member, body[member])
@@ -85,6 +87,8 @@ def summary(words: Words, row: JobRow, child_counts: Sequence[int] = (), counted
         isTerminated=row.stop_kind == TERMINATE,
     )
     _show_times(shown, row)
+    if row.share is not None:
+        shown.shareIdentifier = row.share
     if row.index != ids.WHOLE:
         shown.arrayProperties = ArrayPropertiesSummary(index=row.index)
     elif row.size:

@@ -91,6 +91,7 @@ class NewQueue(NamedTuple):
     body: bytes
     created_ms: int
     idempotency: bytes | None = None
+    policy: int | None = None  # number of its scheduling policy; None: first in, first out
 
 
 class EnvironmentChange(NamedTuple):
@@ -119,10 +120,11 @@ class QueueChange(NamedTuple):
     enabled: bool | None = None
     environments: tuple[int, ...] | None = None
     members: Mapping[str, Any] = {}
+    policy: int | None = None
 
 
 class Deletion(NamedTuple):
-    """A wish to delete a compute environment or a job queue."""
+    """A wish to delete a compute environment, a job queue or a thing of another kind that has a name."""
 
     region: str
     name: str
@@ -151,6 +153,8 @@ class NewJob(NamedTuple):
     body: bytes
     idempotency: bytes | None = None  # digest of (access key, invocation id, body); None: never deduplicated
     consumables: tuple[tuple[str, int], ...] = ()  # names of consumable resources of the region, and quantities
+    share: str | None = None  # of a queue with a scheduling policy
+    priority: int = 0  # within the share, higher first
 
 
 class Wish(NamedTuple):

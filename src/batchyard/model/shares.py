@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 WEIGHT_ONE = 10_000  # weights are ten-thousandths: 0.0001 to 999.9999
 WINDOW_MIN_S = 600
@@ -26,6 +27,28 @@ class SharePolicy(NamedTuple):
             if name == share or (name.endswith("*") and share.startswith(name[:-1])):
                 return weight
         return WEIGHT_ONE
+
+
+class NewPolicy(NamedTuple):
+    """A scheduling policy to store. `body` is the JSON object of its fairsharePolicy as given, and its tags."""
+
+    region: str
+    name: str
+    value: SharePolicy
+    body: bytes
+    created_ms: int
+    idempotency: bytes | None = None  # as of ``jobs.NewQueue``
+
+
+class PolicyChange(NamedTuple):
+    """An update of a scheduling policy; `members` take the place of those of its body."""
+
+    region: str
+    name: str
+    value: SharePolicy
+    members: Mapping[str, Any]
+    at_ms: int
+    idempotency: bytes | None = None
 
 
 class HeldShare(NamedTuple):

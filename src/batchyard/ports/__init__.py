@@ -35,6 +35,7 @@ from batchyard.model.streams import GoingOn, GroupRow, StreamPage, StreamPositio
 from batchyard.model.verdicts import Verdict
 from batchyard.ports.consumables import ConsumableIntake, ConsumableReader
 from batchyard.ports.instances import Instances
+from batchyard.ports.policies import PolicyIntake, PolicyReader
 
 View = TypeVar("View")
 
@@ -48,7 +49,7 @@ class Clock(Protocol):
 # -- the api's side of the store -------------------------------------------------------------------------------
 
 
-class Intake(ConsumableIntake, Protocol):
+class Intake(ConsumableIntake, PolicyIntake, Protocol):
     """Writes what was asked. Every call returns only after its commit is on disk; many calls share one commit."""
 
     async def register_definition(self, definition: NewDefinition) -> int:
@@ -84,7 +85,7 @@ class Intake(ConsumableIntake, Protocol):
         """Store the job and return its UUID: the first job's if `job.idempotency` was seen before.
 
         Guards are checked again in the same transaction: the queue accepts jobs, the definition is ACTIVE, every
-        upstream exists (else ClientError).
+        upstream exists, and its share is active or may become so (else ClientError).
         """
 
     async def wish(self, wish: Wish) -> bool:
@@ -120,6 +121,7 @@ class QueueRow(NamedTuple):
     environments: tuple[int, ...]
     body: dict[str, Any]
     status: str = VALID
+    policy: str | None = None  # name of its scheduling policy; None: first in, first out
 
 
 class DefinitionRow(NamedTuple):
@@ -169,6 +171,7 @@ class JobRow(NamedTuple):
     body: dict[str, Any]  # {} when the reader was asked for a summary
     exit_code: int | None = None  # of the latest attempt, once it is over
     reason: str | None = None  # likewise
+    share: str | None = None  # its share identifier, in a queue with a scheduling policy
 
 
 class Standing(NamedTuple):
@@ -228,6 +231,8 @@ class JobFilter(NamedTuple):
     definitions: tuple[NameMatch, ...] | None = None  # of its definition
     created_after_ms: int | None = None
     created_before_ms: int | None = None
+    shares: tuple[NameMatch, ...] | None = None  # of its share identifier
+    status: int | None = None
 
 
 class JobPage(NamedTuple):
@@ -235,7 +240,7 @@ class JobPage(NamedTuple):
     rest: int | None  # the number below which to go on; None: there is no more
 
 
-class Reader(ConsumableReader, Instances, Protocol):
+class Reader(ConsumableReader, Instances, PolicyReader, Protocol):
     """Reads both files, state first; a job absent from state is SUBMITTED. Blocking, each call well under 1 ms
     per row. Never writes."""
 

@@ -11,9 +11,10 @@ from batchyard.model import ids
 from batchyard.model.blocked import TimeLimit, code_of
 from batchyard.model.consumables import Asks
 from batchyard.model.environments import Capacity, HeldInstance, Leaving
-from batchyard.model.events import ConsumableChanged, EnvironmentChanged, QueueChanged
+from batchyard.model.events import ConsumableChanged, EnvironmentChanged, PolicyChanged, QueueChanged
 from batchyard.model.jobs import RetryPolicy
 from batchyard.model.needs import Needs
+from batchyard.model.shares import SharePolicy
 
 decode = msgspec.json.decode
 _encode = msgspec.json.Encoder().encode
@@ -48,6 +49,7 @@ class QueueValue(NamedTuple):
     deleting: int
     environments: tuple[int, ...]
     limits: tuple[TimeLimit, ...] = ()
+    policy: int | None = None
 
 
 class ConsumableValue(NamedTuple):
@@ -81,13 +83,14 @@ class QueueBody(msgspec.Struct):
     jobStateTimeLimitActions: list[TimeLimitAction] = []
 
 
-ENVIRONMENT, QUEUE, CONSUMABLE = "environment", "queue", "consumable"
+ENVIRONMENT, QUEUE, CONSUMABLE, POLICY = "environment", "queue", "consumable", "policy"
 RESOURCES_SEQ = "resources_seq"  # in an environment's body: number of the latest change of what it may hold
 
 _environment_decoder = msgspec.json.Decoder(EnvironmentValue)
 environment_body = msgspec.json.Decoder(EnvironmentBody).decode
 _queue_body_decoder = msgspec.json.Decoder(QueueBody)
 _queue_decoder = msgspec.json.Decoder(QueueValue)
+_policy_decoder = msgspec.json.Decoder(SharePolicy | None)
 _consumable_decoder = msgspec.json.Decoder(ConsumableValue)
 _asks_decoder = msgspec.json.Decoder(Asks)
 _upstreams_decoder = msgspec.json.Decoder(tuple[StoredUpstream, ...])
@@ -170,14 +173,16 @@ def unpack_instance(row: tuple) -> HeldInstance:
 
 def unpack_change(
     seq: int, subject: int, kind: str, value: str
-) -> EnvironmentChanged | QueueChanged | ConsumableChanged:
+) -> EnvironmentChanged | PolicyChanged | QueueChanged | ConsumableChanged:
     """A row of ``changes`` as the engine is told it."""
     if kind == CONSUMABLE:
         there, replenishable, granted, born = _consumable_decoder.decode(value)
         return ConsumableChanged(seq, subject, bool(there), bool(replenishable), granted, born)
     if kind == QUEUE:
-        priority, enabled, deleting, environments, limits = _queue_decoder.decode(value)
-        return QueueChanged(seq, subject, priority, bool(enabled), environments, bool(deleting), limits=limits)
+        priority, enabled, deleting, environments, limits, policy = _queue_decoder.decode(value)
+        return QueueChanged(seq, subject, priority, bool(enabled), environments, bool(deleting), policy, limits)
+    if kind == POLICY:
+        return PolicyChanged(seq, subject, _policy_decoder.decode(value))
     told = _environment_decoder.decode(value)
     return EnvironmentChanged(
         seq=seq,

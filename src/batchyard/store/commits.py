@@ -335,7 +335,9 @@ class SqliteCommits:
 
 
 def _job_submitted(row: tuple) -> JobSubmitted:
-    seq, packed, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams, timeout_s, consumables = row
+    seq, packed, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams, timeout_s, consumables, share, priority = (
+        row
+    )
     return JobSubmitted(
         seq=seq,
         uuid=columns.unpack_uuid(packed),
@@ -346,6 +348,8 @@ def _job_submitted(row: tuple) -> JobSubmitted:
         upstreams=tuple(Upstream(up.seq, up.index, up.kind) for up in columns.unpack_upstreams(upstreams)),
         timeout_s=timeout_s,
         asks=columns.unpack_asks(consumables),
+        share=share,
+        priority=priority,
     )
 
 

@@ -21,6 +21,7 @@ from batchyard.store.queries import queries
 _CHANGES = queries("changes")
 _ENVIRONMENTS = queries("environments")
 _QUEUES = queries("queues")
+_POLICIES = queries("policies")
 _BY_NAME = {
     ENVIRONMENT: (_ENVIRONMENTS.to_change, _ENVIRONMENTS.leaving_to_change),
     QUEUE: (_QUEUES.to_change, _QUEUES.leaving_to_change),
@@ -45,6 +46,7 @@ class _Queue(NamedTuple):
     enabled: int
     environments: str
     body: str
+    policy: int | None
     deleted_ms: int | None
 
 
@@ -117,12 +119,13 @@ class Configuration:
             return known
         self._refuse_taken(db, QUEUE, new.region, new.name)
         _check_environments(db, new.environments)
+        _check_policy(db, new.policy)
         seq = self._number(new.created_ms)
         environments = columns.encode(new.environments)
         row = (seq, new.region, new.name, new.priority, int(new.enabled), environments, new.body.decode())
-        db.execute(_QUEUES.insert, (*row, new.created_ms))
+        db.execute(_QUEUES.insert, (*row, new.created_ms, new.policy))
         limits = columns.queue_limits(new.body.decode())
-        value = QueueValue(new.priority, int(new.enabled), 0, new.environments, limits)
+        value = QueueValue(new.priority, int(new.enabled), 0, new.environments, limits, new.policy)
         _record(db, seq, seq, QUEUE, value, new.created_ms, new.idempotency)
         return seq
 
@@ -138,10 +141,12 @@ class Configuration:
         environments = tuple(columns.decode(row.environments)) if change.environments is None else change.environments
         if change.environments is not None:
             _check_environments(db, environments)
+        policy = row.policy if change.policy is None else change.policy
+        _check_policy(db, change.policy)
         seq = self._number(change.at_ms)
         body = _merged(row.body, change)
-        db.execute(_QUEUES.update, (seq, priority, enabled, columns.encode(environments), body, row.id))
-        value = QueueValue(priority, enabled, 0, environments, columns.queue_limits(body))
+        db.execute(_QUEUES.update, (seq, priority, enabled, columns.encode(environments), body, policy, row.id))
+        value = QueueValue(priority, enabled, 0, environments, columns.queue_limits(body), policy)
         _record(db, seq, row.id, QUEUE, value, change.at_ms, change.idempotency)
         return True
 
@@ -159,7 +164,7 @@ class Configuration:
             )
         seq = self._number(deletion.at_ms)
         db.execute(_QUEUES.delete, (seq, deletion.at_ms, row.id))
-        value = QueueValue(row.priority, 0, 1, tuple(columns.decode(row.environments)))
+        value = QueueValue(row.priority, 0, 1, tuple(columns.decode(row.environments)), policy=row.policy)
         _record(db, seq, row.id, QUEUE, value, deletion.at_ms, deletion.idempotency)
         return True
 
@@ -216,6 +221,13 @@ def _check_environments(db: sqlite3.Connection, numbers: tuple[int, ...]) -> Non
         row = db.execute(_ENVIRONMENTS.deletion, (number,)).fetchone()
         if row is None or row[0] is not None:
             raise ClientError("Compute Environments must be created and valid before attaching them to a job queue")
+
+
+def _check_policy(db: sqlite3.Connection, number: int | None) -> None:
+    if number is not None and db.execute(_POLICIES.there, (number,)).fetchone() is None:
+        raise ClientError(
+            f"Scheduling policy number {number} was deleted in this very moment.", "Name one that exists."
+        )
 
 
 def _merged(body: str, change: EnvironmentChange | QueueChange) -> str:

@@ -27,11 +27,14 @@ from batchyard.model.jobs import (
     QueueChange,
     Wish,
 )
+from batchyard.model.shares import NewPolicy, PolicyChange
 from batchyard.store import columns
+from batchyard.store.activeshares import ActiveShares
 from batchyard.store.columns import StoredUpstream
 from batchyard.store.configuration import Configuration
 from batchyard.store.consumables import Consumables, record_asks
 from batchyard.store.leftovers import Leftovers
+from batchyard.store.policies import Policies
 from batchyard.store.queries import queries
 from batchyard.store.retention import Removal, Retention
 from batchyard.store.room import Disk
@@ -73,6 +76,8 @@ class SqliteIntake:
         self._state: sqlite3.Connection | None = None
         self._configuration = Configuration(self._next_seq, self._gone)
         self._consumables = Consumables(self._next_seq, self._consumed)
+        self._policies = Policies(self._next_seq, self._gone)
+        self._shares = ActiveShares(self._engine)
         self._leftovers = Leftovers((keep or Retention()).keep_ms, self._gone, self._applied)
 
     @property
@@ -107,6 +112,15 @@ class SqliteIntake:
 
     async def delete_queue(self, deletion: Deletion) -> bool:
         return await self._store(partial(self._configuration.delete_queue, deletion))
+
+    async def create_policy(self, new: NewPolicy) -> int:
+        return await self._store(partial(self._policies.create, new))
+
+    async def update_policy(self, change: PolicyChange) -> bool:
+        return await self._store(partial(self._policies.update, change))
+
+    async def delete_policy(self, deletion: Deletion) -> bool:
+        return await self._store(partial(self._policies.delete, deletion))
 
     async def create_consumable(self, new: NewConsumable) -> None:
         await self._store(partial(self._consumables.create, new))
@@ -160,6 +174,7 @@ class SqliteIntake:
         self._last_seq, self._last_ms = db.execute(_NUMBERING.last).fetchone()
         self._stored_seq = self._last_seq
         self._texts.clear()
+        self._shares.forget()
         return db
 
     def _finish(self, db: sqlite3.Connection) -> None:
@@ -182,9 +197,12 @@ class SqliteIntake:
         return 0 if row is None else row[0]
 
     def _engine_says(self, question: str, values: tuple = ()) -> tuple | None:
+        return self._engine().execute(question, values).fetchone()
+
+    def _engine(self) -> sqlite3.Connection:
         if self._state is None:
             self._state = open_reader(self._data_path, STATE)
-        return self._state.execute(question, values).fetchone()
+        return self._state
 
     def _next_seq(self, at_ms: int) -> int:
         # A unit that is undone leaves a gap: numbers need not be dense, only growing and used once.
@@ -212,6 +230,8 @@ class SqliteIntake:
             if first is not None:
                 return columns.unpack_uuid(first[0])
         _check_guards(db, job)
+        if job.share is not None:
+            self._shares.check(db, job.queue, job.share)
         upstreams = [_stored_upstream(db, job, asked) for asked in job.upstreams]
         asks = self._consumables.numbered(db, job)
         text = hashlib.blake2b(job.body, digest_size=16).digest()
@@ -234,11 +254,15 @@ class SqliteIntake:
                 columns.pack_retry(job.retry),
                 columns.encode(upstreams) if upstreams else None,
                 columns.encode(asks) if asks else None,
+                job.share,
+                job.priority,
                 text,
                 job.idempotency,
             ),
         )
         record_asks(db, seq, asks)
+        if job.share is not None:
+            self._shares.note(job.queue, job.share, seq)
         self._remember(text)  # only now: had the unit been undone, its text would be gone with it
         return job.uuid
 

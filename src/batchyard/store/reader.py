@@ -40,12 +40,14 @@ from batchyard.ports import (
 )
 from batchyard.ports.consumables import AskingJob, AskingPage, ConsumableRow
 from batchyard.ports.instances import OpenRow
+from batchyard.ports.policies import PolicyRow
 from batchyard.store import columns, health, resources, searching, streams, waiting
 from batchyard.store.queries import queries
 from batchyard.store.sqlite import REQUESTS, STATE, open_reader
 
 _ENVIRONMENTS = queries("environments")
 _QUEUES = queries("queues")
+_POLICIES = queries("policies")
 _DEFINITIONS = queries("definitions")
 _SUBMISSIONS = queries("submissions")
 _INSTANCES = queries("instances")
@@ -234,6 +236,12 @@ class SqliteReader:
                     rows.append(AskingJob(row, quantity))
         return AskingPage(rows, rest)
 
+    def policy(self, region: str, name: str) -> PolicyRow | None:
+        return _first(map(_policy, self._asked(_POLICIES.by_name, (region, name))))
+
+    def policies(self, region: str, after: int, limit: int) -> list[PolicyRow]:
+        return [_policy(row) for row in self._asked(_POLICIES.page, (region, after, limit))]
+
     def changed_tags(self, number: int) -> dict[str, str] | None:
         row = _first(self._asked(_TAGS.changed, (number,)))
         return None if row is None else columns.decode(row[0])
@@ -313,6 +321,8 @@ class SqliteReader:
         with self._snapshot() as (files, _):
             found = searching.search(files.asked, queue, wanted, before, limit)
             rows = [job_row(row, ids.WHOLE, _progress(files.state, row[0], ids.WHOLE)) for row in found.rows]
+        if wanted.status is not None:
+            rows = [row for row in rows if row is not None and row.status == wanted.status]
         return JobPage(rows, found.rest)
 
     def list_children(self, seq: int, status: int, after: int, limit: int) -> list[JobRow]:
@@ -370,6 +380,7 @@ class _Asked(NamedTuple):
     created_ms: int
     size: int
     upstreams: str | None
+    share: str | None
     body: str | None
 
 
@@ -407,6 +418,7 @@ def job_row(row: tuple, index: int, progress: Progress) -> JobRow | None:
         body={} if asked.body is None else columns.decode(asked.body),
         exit_code=progress.exit_code,
         reason=progress.reason,
+        share=asked.share,
     )
 
 
@@ -423,8 +435,13 @@ def _environment(row: tuple) -> EnvironmentRow:
 
 
 def _queue(row: tuple) -> QueueRow:
-    *rest, enabled, environments, body, status = row
-    return QueueRow(*rest, bool(enabled), tuple(columns.decode(environments)), columns.decode(body), status)
+    *rest, policy, enabled, environments, body, status = row
+    return QueueRow(*rest, bool(enabled), tuple(columns.decode(environments)), columns.decode(body), status, policy)
+
+
+def _policy(row: tuple) -> PolicyRow:
+    *rest, body = row
+    return PolicyRow(*rest, columns.decode(body))
 
 
 def _definition(row: tuple) -> DefinitionRow:

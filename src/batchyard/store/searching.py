@@ -42,10 +42,9 @@ class _Stretch(NamedTuple):
 def search(asked: sqlite3.Connection, queue: int, wanted: JobFilter, before: int | None, limit: int) -> Found:
     """At most `limit` jobs that are wanted, below the number `before`; there may be fewer though `rest` is given."""
     stretch = _within_times(asked, queue, wanted, _NO_BOUND if before is None else before)
-    if wanted.names is None and wanted.definitions is None:
-        return _page(_select(asked, _SUBMISSIONS.between, stretch, limit + 1), limit, None)
-    statement = _SUBMISSIONS.between_named if wanted.definitions is None else _SUBMISSIONS.between_defined
-    matches = wanted.names or wanted.definitions or ()
+    statement, matches = _named(wanted)
+    if matches is None:
+        return _page(_select(asked, statement, stretch, limit + 1), limit, None)
     oldest = asked.execute(_SUBMISSIONS.oldest_seen, (queue, stretch.before, SCANNED // max(len(matches), 1)))
     row = oldest.fetchone()
     rest = row[0] if row is not None and row[0] > stretch.first else None
@@ -55,6 +54,17 @@ def search(asked: sqlite3.Connection, queue: int, wanted: JobFilter, before: int
     merged = heapq.merge(*found, key=itemgetter(0), reverse=True)
     unique = {row[0]: row for row in islice(merged, (limit + 1) * len(found))}
     return _page(list(unique.values()), limit, rest)
+
+
+def _named(wanted: JobFilter) -> tuple[str, tuple[NameMatch, ...] | None]:
+    """How to find jobs by what they name, and what that may be; None: it may be anything."""
+    if wanted.names is not None:
+        return _SUBMISSIONS.between_named, wanted.names
+    if wanted.definitions is not None:
+        return _SUBMISSIONS.between_defined, wanted.definitions
+    if wanted.shares is not None:
+        return _SUBMISSIONS.between_shares, wanted.shares
+    return _SUBMISSIONS.between, None
 
 
 def _select(asked: sqlite3.Connection, statement: str, stretch: _Stretch, limit: int, more: dict | None = None) -> list:

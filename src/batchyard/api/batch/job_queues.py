@@ -7,6 +7,7 @@ from functools import partial
 from batchyard.admission import queues
 from batchyard.api import paging
 from batchyard.api.batch.compute_environments import find_environment, resource_type, unknown
+from batchyard.api.batch.scheduling_policies import find_policy
 from batchyard.api.context import Call, Context
 from batchyard.describe.arns import Arns
 from batchyard.model.jobs import Deletion
@@ -31,7 +32,8 @@ _STATUS_REASONS = {VALID: "JobQueue Healthy", DELETING: "JobQueue is being delet
 
 
 async def create_job_queue(context: Context, call: Call, request: CreateJobQueueRequest) -> CreateJobQueueResponse:
-    new = queues.admit(request, partial(_valid_environment, context, call), call.region, call.now_ms, call.idempotency)
+    find, find_policy = partial(_valid_environment, context, call), partial(_policy, context, call)
+    new = queues.admit(request, find, find_policy, call.region, call.now_ms, call.idempotency)
     await context.intake.create_queue(new)
     return CreateJobQueueResponse(jobQueueName=new.name, jobQueueArn=call.arns.queue(new.name))
 
@@ -42,8 +44,8 @@ async def update_job_queue(context: Context, call: Call, request: UpdateJobQueue
     row = find_queue(context, call, given)
     if row is None:
         raise unknown(given)
-    find = partial(_valid_environment, context, call)
-    change = queues.admit_change(request, find, row, call.now_ms, call.idempotency)
+    find, find_policy = partial(_valid_environment, context, call), partial(_policy, context, call)
+    change = queues.admit_change(request, find, find_policy, row, call.now_ms, call.idempotency)
     if not await context.intake.update_queue(change):
         raise unknown(given)  # it went in this very moment
     return UpdateJobQueueResponse(jobQueueName=row.name, jobQueueArn=call.arns.queue(row.name))
@@ -95,8 +97,13 @@ def find_queue(context: Context, call: Call, given: str) -> QueueRow | None:
     return None if name is None else context.reader.queue(call.region, name)
 
 
+def _policy(context: Context, call: Call, arn: str) -> int | None:
+    row = find_policy(context, call, arn)
+    return None if row is None else row.id
+
+
 def _detail(context: Context, arns: Arns, row: QueueRow) -> JobQueueDetail:
-    return JobQueueDetail(
+    shown = JobQueueDetail(
         jobQueueName=row.name,
         jobQueueArn=arns.queue(row.name),
         state="ENABLED" if row.enabled else "DISABLED",
@@ -116,3 +123,6 @@ def _detail(context: Context, arns: Arns, row: QueueRow) -> JobQueueDetail:
             JobStateTimeLimitAction(**action) for action in row.body.get("jobStateTimeLimitActions", [])
         ],
     )
+    if row.policy is not None:
+        shown.schedulingPolicyArn = arns.policy(row.policy)
+    return shown

@@ -25,7 +25,7 @@ _TIME = re.compile(r"[0-9]{1,18}")
 
 
 async def list_jobs(context: Context, call: Call, request: ListJobsRequest) -> ListJobsResponse:
-    """RUNNING jobs unless told otherwise; a filter brings those of all states."""
+    """RUNNING jobs unless told otherwise; a filter brings those of all states, one by share those of a given state."""
     selectors = [name for name in _SELECTORS if getattr(request, name)]
     if len(selectors) != 1:
         given = " and ".join(selectors) or "none"
@@ -35,6 +35,8 @@ async def list_jobs(context: Context, call: Call, request: ListJobsRequest) -> L
         )
     wanted = _filter(call, request.filters) if request.filters else None
     status = states.NUMBERS[request.jobStatus or "RUNNING"]
+    if wanted is not None and wanted.shares is not None and request.jobStatus:
+        wanted = wanted._replace(status=status)  # the one filter beside which it counts
     if selectors == ["jobQueue"] and wanted is not None:
         return _search_queue(context, call, request, wanted)
     limit = paging.limit(request.maxResults, LISTED_MAX)
@@ -163,8 +165,7 @@ def _by_time(call: Call, name: str, values: list[str]) -> JobFilter:
 
 
 def _by_share(call: Call, name: str, values: list[str]) -> JobFilter:
-    """No queue has a fair-share policy yet, so no job has a share identifier, and none is found."""
-    return JobFilter(names=())
+    return JobFilter(shares=tuple(map(_match, values)))
 
 
 _READ = {

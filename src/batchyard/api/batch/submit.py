@@ -24,6 +24,7 @@ async def submit_job(context: Context, call: Call, request: SubmitJobRequest) ->
         queue_name=queue.name,
         queue_enabled=queue.enabled,
         queue_type=queue.body["jobQueueType"],
+        fair_share=queue.policy is not None,
         definition=row.id,
         payload_bytes=len(call.body),
         gpus=context.settings.gpus,

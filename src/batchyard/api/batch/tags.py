@@ -14,6 +14,7 @@ from batchyard.api.batch.compute_environments import find_environment
 from batchyard.api.batch.consumable_resources import find_consumable
 from batchyard.api.batch.job_queues import find_queue
 from batchyard.api.batch.jobs import find_job
+from batchyard.api.batch.scheduling_policies import find_policy
 from batchyard.api.context import Call, Context
 from batchyard.errors import ClientError
 from batchyard.model import ids
@@ -28,7 +29,6 @@ from batchyard.wire.shapes import (
 )
 
 _LATER = {
-    "scheduling-policy": "scheduling policies",
     "service-environment": "service environments",
     "service-job": "service jobs",
 }
@@ -77,7 +77,10 @@ def _find(context: Context, call: Call, arn: str) -> Tagged:
     return row
 
 
-_TAGGABLE = "Compute environments, job queues, job definition revisions, consumable resources and jobs can be tagged."
+_TAGGABLE = (
+    "Compute environments, job queues, scheduling policies, job definition revisions, consumable resources and jobs "
+    "can be tagged."
+)
 
 
 def _unknown(call: Call, arn: str) -> ClientError:
@@ -89,6 +92,11 @@ def _unknown(call: Call, arn: str) -> ClientError:
 
 def _environment(context: Context, call: Call, arn: str) -> Tagged | None:
     row = find_environment(context, call, arn)
+    return row and Tagged(row.id, row.body)
+
+
+def _policy(context: Context, call: Call, arn: str) -> Tagged | None:
+    row = find_policy(context, call, arn)
     return row and Tagged(row.id, row.body)
 
 
@@ -126,6 +134,7 @@ def _job(context: Context, call: Call, arn: str) -> Tagged | None:
 _LOOK: dict[str, Callable[[Context, Call, str], Tagged | None]] = {
     "compute-environment": _environment,
     "job-queue": _queue,
+    "scheduling-policy": _policy,
     "consumable-resource": _consumable,
     "job-definition": _definition,
     "job": _job,

@@ -41,10 +41,23 @@ CREATE TABLE queues (
   environments TEXT NOT NULL,  -- JSON list of environment ids, in the order they are tried
   body TEXT NOT NULL,
   created_ms INTEGER NOT NULL,
-  deleted_ms INTEGER
+  deleted_ms INTEGER,
+  policy INTEGER               -- the scheduling policy it goes by; NULL: first in, first out
 ) STRICT;
 CREATE UNIQUE INDEX queues_by_name ON queues (region, name) WHERE deleted_ms IS NULL;
 CREATE INDEX queues_leaving ON queues (region, name, id) WHERE deleted_ms IS NOT NULL;
+
+-- Scheduling policies as they are wished now; `id` and `seq` as above. One that is deleted is gone at once: no queue goes
+-- by it.
+CREATE TABLE policies (
+  id INTEGER PRIMARY KEY,
+  seq INTEGER NOT NULL UNIQUE,
+  region TEXT NOT NULL,
+  name TEXT NOT NULL,
+  body TEXT NOT NULL,          -- fairsharePolicy as given, and tags, JSON
+  created_ms INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX policies_by_name ON policies (region, name);
 
 -- Every creation, change and wish to delete of an environment, queue or consumable resource (`subject`), with the whole value that holds from
 -- its number on: what the engine is told, in order with all other requests.
@@ -131,7 +144,9 @@ CREATE TABLE jobs (
   upstreams TEXT,              -- JSON list of [seq, index, kind, job id as named]; NULL: none
   text BLOB NOT NULL,          -- hash of the body
   idempotency BLOB,
-  consumables TEXT             -- JSON list of [consumable, quantity] by number; NULL: none
+  consumables TEXT,            -- JSON list of pairs of a number and a quantity; NULL: none
+  priority INTEGER NOT NULL DEFAULT 0, -- within its share
+  share TEXT                   -- share identifier; NULL: its queue has no scheduling policy
 ) STRICT;
 CREATE UNIQUE INDEX jobs_by_idempotency ON jobs (idempotency) WHERE idempotency IS NOT NULL;
 -- Rows of equal key lie in order of seq: a queue's jobs are listed, newest first, by range.

@@ -16,3 +16,11 @@ DELETE FROM shares WHERE queue = ? AND share = ?;
 -- name: leave
 -- A queue is gone, and its shares with it.
 DELETE FROM shares WHERE queue = ?;
+
+-- name: known
+-- Whether the share of a queue is active.
+SELECT 1 FROM shares WHERE queue = ? AND share = ?;
+
+-- name: of_queue
+-- The active shares of a queue.
+SELECT share FROM shares WHERE queue = ?;

@@ -20,19 +20,19 @@ INSERT OR IGNORE INTO texts (hash, body) VALUES (?, ?);
 -- name: insert
 -- A new job.
 INSERT INTO jobs (seq, uuid, region, name, queue, definition, created_ms, size, cpu_milli, memory_mib, gpus,
-                  timeout_s, retry, upstreams, consumables, text, idempotency)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+                  timeout_s, retry, upstreams, consumables, share, priority, text, idempotency)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: after
 -- What the scheduler needs of the jobs that came after a request number, in order.
 SELECT seq, uuid, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams, timeout_s,
-       consumables FROM jobs
+       consumables, share, priority FROM jobs
 WHERE seq > ? ORDER BY seq LIMIT ?;
 
 -- name: for_restore
 -- The same of given jobs (a JSON list of numbers), in order.
 SELECT seq, uuid, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams, timeout_s,
-       consumables FROM jobs
+       consumables, share, priority FROM jobs
 WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq;
 
 -- name: for_attempt
@@ -43,22 +43,32 @@ JOIN definitions AS d ON d.id = j.definition WHERE j.seq = ?;
 
 -- name: by_uuid
 -- A job and its body by region and UUID.
-SELECT j.seq, j.uuid, j.region, j.name, j.queue, j.definition, j.created_ms, j.size, j.upstreams, t.body
+SELECT j.seq, j.uuid, j.region, j.name, j.queue, j.definition, j.created_ms, j.size, j.upstreams, j.share, t.body
 FROM jobs AS j JOIN texts AS t ON t.hash = j.text WHERE j.uuid = ? AND j.region = ?;
 
 -- name: summary
 -- A job without its body.
-SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, NULL FROM jobs WHERE seq = ?;
+SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, share, NULL FROM jobs WHERE seq = ?;
 
 -- name: summaries
 -- Given jobs (a JSON list of numbers) without their bodies, newest first.
-SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, NULL FROM jobs
+SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, share, NULL FROM jobs
 WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq DESC;
 
 -- name: waiting
 -- A queue's jobs that the state does not hold yet (numbers between two bounds, exclusive), newest first.
-SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, NULL FROM jobs
+SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, share, NULL FROM jobs
 WHERE seq > :applied AND seq < :before AND queue = :queue ORDER BY seq DESC LIMIT :limit;
+
+-- name: between_shares
+-- Those among them whose share identifier begins with a text.
+SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, share, NULL FROM jobs
+WHERE queue = :queue AND seq >= :from AND seq < :before AND substr(share, 1, :length) = :text
+ORDER BY seq DESC LIMIT :limit;
+
+-- name: shares_after
+-- The shares of jobs above a number, and the latest such job of each.
+SELECT queue, share, max(seq) FROM jobs WHERE seq > ? AND share IS NOT NULL GROUP BY queue, share;
 
 -- name: size
 -- The number of children asked for.
@@ -78,18 +88,18 @@ SELECT seq, created_ms FROM jobs WHERE seq >= ? ORDER BY seq LIMIT 1;
 
 -- name: between
 -- A queue's jobs from one number up to, not including, another, newest first.
-SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, NULL FROM jobs
+SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, share, NULL FROM jobs
 WHERE queue = :queue AND seq >= :from AND seq < :before ORDER BY seq DESC LIMIT :limit;
 
 -- name: between_named
 -- Those among them whose name begins with a text, in any case.
-SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, NULL FROM jobs
+SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, share, NULL FROM jobs
 WHERE queue = :queue AND seq >= :from AND seq < :before AND substr(name, 1, :length) = :text COLLATE NOCASE
 ORDER BY seq DESC LIMIT :limit;
 
 -- name: between_defined
 -- Those among them whose definition's name begins with a text; a NULL revision: any.
-SELECT j.seq, j.uuid, j.region, j.name, j.queue, j.definition, j.created_ms, j.size, j.upstreams, NULL
+SELECT j.seq, j.uuid, j.region, j.name, j.queue, j.definition, j.created_ms, j.size, j.upstreams, j.share, NULL
 FROM jobs AS j CROSS JOIN definitions AS d ON d.id = j.definition
 WHERE j.queue = :queue AND j.seq >= :from AND j.seq < :before AND substr(d.name, 1, :length) = :text
   AND (:revision IS NULL OR d.revision = :revision)
@@ -97,7 +107,7 @@ ORDER BY j.seq DESC LIMIT :limit;
 
 -- name: by_seq
 -- A job and its body by its number.
-SELECT j.seq, j.uuid, j.region, j.name, j.queue, j.definition, j.created_ms, j.size, j.upstreams, t.body
+SELECT j.seq, j.uuid, j.region, j.name, j.queue, j.definition, j.created_ms, j.size, j.upstreams, j.share, t.body
 FROM jobs AS j JOIN texts AS t ON t.hash = j.text WHERE j.seq = ?;
 
 -- name: names

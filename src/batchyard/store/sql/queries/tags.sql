@@ -9,6 +9,7 @@ SELECT tags FROM tags WHERE id = ?;
 SELECT body, (SELECT tags FROM tags WHERE id = ?1) FROM (
   SELECT body FROM environments WHERE id = ?1 UNION ALL
   SELECT body FROM queues WHERE id = ?1 UNION ALL
+  SELECT body FROM policies WHERE id = ?1 UNION ALL
   SELECT body FROM definitions WHERE id = ?1 UNION ALL
   SELECT body FROM consumables WHERE id = ?1 AND created_ms IS NOT NULL UNION ALL
   SELECT t.body FROM jobs AS j JOIN texts AS t ON t.hash = j.text WHERE j.seq = ?1
