@@ -17,7 +17,15 @@ from batchyard.model.environments import (
     Capacity,
     InstanceType,
 )
-from batchyard.model.jobs import TERMINATE, Deletion, EnvironmentChange, NewEnvironment, NewQueue, QueueChange
+from batchyard.model.jobs import (
+    TERMINATE,
+    Deletion,
+    EnvironmentChange,
+    Interruption,
+    NewEnvironment,
+    NewQueue,
+    QueueChange,
+)
 from batchyard.model.needs import Needs
 from batchyard.model.shares import NewPolicy, PolicyChange, SharePolicy
 from tests.storm.callers import REGION, AskedStop, Callers
@@ -39,7 +47,7 @@ class Operators:
         self.capacities: dict[int, Capacity] = {}  # of managed environments
 
     async def act(self, intake) -> None:
-        acts = [self._reorder, self._switch, self._delete_queue, self._come_and_go, self._weigh]
+        acts = [self._reorder, self._switch, self._delete_queue, self._come_and_go, self._weigh, self._interrupt]
         act = self.rng.choice([*acts, self._rebuild] if self.capacities else acts)
         try:
             await act(intake)
@@ -111,6 +119,10 @@ class Operators:
         if queue in self.callers.fair and self.rng.random() < 0.5:
             await intake.update_queue(QueueChange(**self._call(name=self.names[queue], policy=self.policies[name])))
         await intake.update_policy(PolicyChange(value=self._policy(), members={}, **self._call(name=name)))
+
+    async def _interrupt(self, intake) -> None:
+        """All that an environment holds, if it is Spot."""
+        await intake.interrupt(Interruption(self.rng.choice(self.environments), self.clock.now_ms()))
 
     async def _delete_queue(self, intake) -> None:
         """As the guide says it: disable, delete; then another one in its place."""

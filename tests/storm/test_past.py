@@ -70,7 +70,7 @@ def test_every_entry_tells_how_the_job_stood_then_and_ever_after(seed, monkeypat
 
     monkeypatch.setattr(CrashingCommits, "commit", commit_and_look)
     verdict = weather.auditor.verdict
-    weather.auditor.verdict = lambda: (verdict(), witness.look_back())
+    weather.auditor.verdict = lambda strict: (verdict(strict), witness.look_back())
     try:
         weather.run()
     finally:

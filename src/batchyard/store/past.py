@@ -33,6 +33,9 @@ _BLOCKED = "blocked"
 _EVERY = 2**31  # above any attempt's number
 
 
+_UNTOLD = AttemptRow._fields.index("cpu_ms") - 3  # of an attempt that is open: its start, its end and what it used
+
+
 class SqlitePast:
     """ports.journal.Past over state.db and requests.db. For one thread."""
 
@@ -82,7 +85,7 @@ class SqlitePast:
         if not rows or rows[-1].number != entry.number:
             raise Forgotten(entry.job)
         if entry.kind not in ("closed", _BLOCKED):
-            open_one = AttemptRow(*rows[-1][:4], *(None,) * (len(AttemptRow._fields) - 4))
+            open_one = AttemptRow(*rows[-1][:4], *(None,) * _UNTOLD)
             rows[-1] = open_one._replace(started_ms=entry.at_ms) if entry.kind == "began" else open_one
         return found
 
