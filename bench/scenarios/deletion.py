@@ -1,7 +1,7 @@
 """A queue of 100,000 jobs is deleted: how long the longest turn takes, and what others feel of it meanwhile.
 
 Turns are measured in one process, with the commits of a real file; baseline: the turns in which as many jobs arrive.
-What others feel is measured on a server, by 64 callers that submit to another queue before the deletion and during it.
+What others feel is measured on a server, by 64 callers that submit to another queue before, during and after it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from batchyard.model.events import JobSubmitted, QueueChanged
 from batchyard.store import sqlite
@@ -24,6 +25,7 @@ JOBS = 100_000
 PER_TURN = 500
 CALLERS = 64
 REQUESTS = 4_000
+STEADY = 1.3  # rates before and after may differ by this factor
 LEAVING = "leaving"
 
 
@@ -35,20 +37,16 @@ def measure() -> Iterator[Measure]:
         leaving.append(left)
     notes = (f"{JOBS} jobs wait, {PER_TURN} arrive or go in a turn; decision and commit together",)
     yield Measure("deletion.turn", "ms", tuple(leaving), (("while they arrive", tuple(arriving)),), notes)
-    ratios, drains, before, meanwhile = [], [], [], []
-    for _ in rounds(1, 3, 60):
-        quiet, busy, drained_s = _submissions()
-        before.append(quiet)
-        meanwhile.append(busy)
-        ratios.append(busy / quiet)
-        drains.append(drained_s)
-    said = f"{_named(meanwhile)} requests/s during the deletion, {_named(before)} before it"
-    yield Measure("deletion.submissions", "of the rate before", tuple(ratios), (), (said,))
-    yield Measure("deletion.drain", "s", tuple(drains), (), ("from DeleteJobQueue until the queue is gone",))
-
-
-def _named(rates: list[float]) -> str:
-    return ", ".join(f"{rate:.0f}" for rate in rates)
+    told = [_submissions() for _ in rounds(2, 3, 60)]
+    steady = all(max(each.quiet) < STEADY * min(each.quiet) for each in told)
+    ratios = tuple(2 * each.meanwhile / sum(each.quiet) for each in told)
+    said = (
+        f"requests/s during the deletion: {', '.join(f'{each.meanwhile:.0f}' for each in told)}",
+        f"before and after it: {', '.join(f'{before:.0f} {after:.0f}' for before, after in (e.quiet for e in told))}",
+    )
+    yield Measure("deletion.submissions", "of the rate without", ratios, (), said, steady)
+    drains = tuple(each.drained_s for each in told)
+    yield Measure("deletion.drain", "s", drains, (), ("from DeleteJobQueue until the queue is gone",), steady)
 
 
 def _longest_turns() -> tuple[float, float]:
@@ -83,24 +81,34 @@ def _job(bench: Bench) -> JobSubmitted:
     return JobSubmitted(bench.seq, uuid, 2, 0, NEEDS._replace(memory_mib=1 << 30), ONCE)
 
 
-def _submissions() -> tuple[float, float, float]:
-    """Submissions/s before the deletion and during it, and how long it took, s."""
+class Felt(NamedTuple):
+    """Submissions/s before the deletion and after it, those during it, and how long it took."""
+
+    quiet: tuple[float, float]
+    meanwhile: float
+    drained_s: float
+
+
+def _submissions() -> Felt:
     with Site(vcpus=8) as site:
         site.occupy()
         site.queue(LEAVING)
         load.run(site, JOBS, CALLERS, queue=LEAVING)
         _all_seen(site)
-        quiet = REQUESTS / load.run(site, REQUESTS, CALLERS)["seconds"]
+        before = REQUESTS / load.run(site, REQUESTS, CALLERS)["seconds"]
         _all_seen(site)
         site.call("updatejobqueue", jobQueue=LEAVING, state="DISABLED")
         begun = time.perf_counter()
         site.call("deletejobqueue", jobQueue=LEAVING)
-        busy = REQUESTS / load.run(site, REQUESTS, CALLERS)["seconds"]
+        meanwhile = REQUESTS / load.run(site, REQUESTS, CALLERS)["seconds"]
         is_there = _is_there(site)
         site.wait(lambda: not _is_there(site), "the queue is gone")
+        drained_s = time.perf_counter() - begun
         if not is_there:
             print("  the queue was gone before the last submission: the ratio says too little", file=sys.stderr)
-        return quiet, busy, time.perf_counter() - begun
+        _all_seen(site)
+        after = REQUESTS / load.run(site, REQUESTS, CALLERS)["seconds"]
+        return Felt((before, after), meanwhile, drained_s)
 
 
 def _is_there(site: Site) -> bool:

@@ -238,6 +238,22 @@ def test_a_long_queue_is_deleted_in_bounded_turns_and_others_start_meanwhile():
     assert world.gone(queue)
 
 
+def test_a_deletion_goes_on_at_leisure_unless_somebody_waits_for_the_rest_of_a_turn():
+    world = World(vcpus=10_000, memory_mib=10**6, twins=True)
+    queue, other = world.queue(), world.queue()
+    for _ in range(4 * deletion.ENDED_PER_TURN):
+        world.submit(queue, vcpus=10_001)
+    world.turn()
+    world.delete(queue)
+    world.submit(other, size=3000)
+    hurried = world.turn()
+    assert hurried.more and not hurried.leisurely, "children that have room are still to be placed"
+    at_leisure = world.turn()
+    assert at_leisure.more and at_leisure.leisurely
+    world.settle()
+    assert world.gone(queue) and not world.turn().leisurely
+
+
 def test_an_array_in_pieces_is_ended_over_several_turns():
     world = World(vcpus=1)
     queue, other = world.queue(), world.queue()

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_WAIT_S = 1.0  # a lost ring of the bell costs at most this
 PACE_S = 0.001  # after a commit: what comes meanwhile shares the next one, and no job starts and ends faster
+REST_S = 0.05  # at most, after a turn that left nothing but deletion: as long as it took, for the disk is everybody's
 RECONNECT_WAIT_S = 0.02  # how often an executor that is away is tried again
 FULL_WAIT_S = 0.5  # how often a full disk is looked at again
 RETIRE_EVERY_MS = 1000
@@ -62,6 +63,7 @@ class Engine:
         self._pending: list[Event] = [ProviderSized(name, room) for name, room in rooms.items()]
         self._pending.append(TimingSet(timing))
         self._more = True
+        self._leisurely = False  # whether what is more to do is nobody's who waits
         self._due_ms: int | None = None  # when something happens by itself next
         self._full = False  # whether the disk was, when last looked at
         self._retire_ms = 0  # when finished jobs are seen to next
@@ -71,8 +73,10 @@ class Engine:
     def run(self, lifeline: int) -> None:
         """Turn until `lifeline`, a descriptor that says nothing while its other end lives, becomes readable."""
         while not self._wait(lifeline):
-            if self._has_room() and self.turn() and not self._more:
-                select.select([lifeline], [], [], PACE_S)
+            begun_ns = perf_counter_ns()
+            if self._has_room() and self.turn() and (self._leisurely or not self._more):
+                took_s = (perf_counter_ns() - begun_ns) / 1e9
+                select.select([lifeline], [], [], min(took_s, REST_S) if self._leisurely else PACE_S)
             self.retire()
             self.show()
 
@@ -93,7 +97,7 @@ class Engine:
             self._commits.commit(now_ms, decision.facts)
             self._showing.timings.commit.note((perf_counter_ns() - decided_ns) // 1000)
         act(decision.actions, self._commits, self._executors, self.scheduler.provider_of, self.inbox.open)
-        self._more, self._due_ms = decision.more, decision.due_ms
+        self._more, self._due_ms, self._leisurely = decision.more, decision.due_ms, decision.leisurely
         self._showing.note(now_ms, decision.facts)
         self._showing.timings.turn.note((perf_counter_ns() - begun_ns) // 1000)
         log.debug("turn: %d events, %d facts, %d actions", len(events), len(decision.facts), len(decision.actions))

@@ -63,13 +63,15 @@ from batchyard.scheduler.verdicts import Look
 class Decision(NamedTuple):
     """`facts` must be durable before any of `actions` is carried out; `more`: call again soon, work is left.
 
-    `due_ms`: call again then, even if nothing happens before; None: nothing happens by itself.
+    `due_ms`: call again then, even if nothing happens before; None: nothing happens by itself. `leisurely`: the work
+    that is left is nobody's who waits.
     """
 
     facts: list[Fact]
     actions: list[Action]
     more: bool
     due_ms: int | None = None
+    leisurely: bool = False
 
 
 class Scheduler:
@@ -103,13 +105,13 @@ class Scheduler:
         applied = state.applied_seq
         for event in events:
             self._steps[type(event)](state, event)
-        more = _settle(state)
+        more, leisurely = _settle(state)
         capacity.note_idle(state)
         fairshare.note_use(state)
         consumables.note_use(state)
         if state.applied_seq != applied:
             state.facts.append(RequestApplied(state.applied_seq))
-        decision = Decision(state.facts, state.actions, more, _due_ms(state))
+        decision = Decision(state.facts, state.actions, more, _due_ms(state), leisurely)
         state.facts, state.actions = [], []
         state.ended.clear()
         return decision
@@ -205,9 +207,9 @@ def _due_ms(state: State) -> int | None:
     return min((at_ms for at_ms in due if at_ms is not None), default=None)
 
 
-def _settle(state: State) -> bool:
-    """Follow what is decided, place from the heads of lines, let go of what is idle, go on deleting; True if more is
-    to do."""
+def _settle(state: State) -> tuple[bool, bool]:
+    """Follow what is decided, place from the heads of lines, let go of what is idle, go on deleting; whether more is to
+    do, and whether all of that is deletion."""
     waited = capacity.wake(state)
     reclaim.proceed(state, waited)
     while state.work and len(state.facts) < FACTS_PER_TURN:
@@ -225,8 +227,9 @@ def _settle(state: State) -> bool:
     if state.unsettled or blocked_due or fairshare.reordered(state):
         serving.serve(state)
     capacity.expire(state, waited)
-    more = deletion.proceed(state) if state.leaving_queues or state.leaving_environments else False
-    return more or bool(state.work) or state.unsettled
+    pressing = bool(state.work) or state.unsettled
+    leaving = bool(state.leaving_queues or state.leaving_environments) and deletion.proceed(state)
+    return leaving or bool(state.work) or state.unsettled, leaving and not pressing
 
 
 # -- steps: one for each kind of event -------------------------------------------------------------------------------
