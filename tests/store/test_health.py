@@ -13,7 +13,7 @@ FITS = Capacity("EC2", 64_000, types=(LARGE, SMALL))
 
 
 def instance(leaving=None) -> HeldInstance:
-    return HeldInstance(1, "i-1", 1, "c5.large", SMALL.room, 3900, 1, 1, 1, leaving)
+    return HeldInstance(1, "i-1", 1, "c5.large", SMALL.room, 3900, 1, 1, 1, leaving=leaving)
 
 
 def test_what_can_run_jobs_is_valid():
