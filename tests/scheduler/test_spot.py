@@ -412,6 +412,16 @@ def test_a_queue_that_likes_spot_first_does_not_undo_what_boots_for_the_next_one
     assert world.rows.launched <= 3
 
 
+def test_a_head_does_not_have_what_boots_for_the_one_before_it_reclaimed(world):
+    world.machine(vcpus=2, memory_mib=65_536, boot_ms=1_000)
+    cheap, dear = world.managed(spot(SMALL)), world.managed(on_demand(SMALL))
+    jobs = [world.submit(world.queue(cheap, dear, priority=priority), vcpus=2) for priority in (2, 1)]
+    world.settle()
+    assert world.instances(cheap) == ["c.small"] and world.rows.launched == 1
+    world.turn(advance_ms=1_000)
+    assert [world.state(job) for job in jobs] == ["STARTING", "RUNNABLE"]
+
+
 def test_fargate_spot_makes_room_too(world):
     _, cheap = slices(world)
     jobs = run(world, cheap, count=4)

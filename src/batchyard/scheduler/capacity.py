@@ -50,6 +50,10 @@ class Pledges:
             self._spare[found.number] = self._spare.get(found.number, found.usable).minus(needs)
         return found is not None
 
+    def promised(self, instance: Instance) -> bool:
+        """Whether somebody waits for it to boot."""
+        return instance.number in self._spare
+
     def keep(self, provider: str, room: Needs, coming: Needs) -> None:
         """Somebody waits for `room`, as much of it as can be of what is `coming`."""
         self.claims += 1

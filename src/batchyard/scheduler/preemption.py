@@ -78,7 +78,7 @@ def _claim(
         return capacity.wanted(environment, provider, needs, own_cpu_milli, room) is not None
 
     if not fits(()):
-        pieces = sorted(_pieces(state, queue, environment))[:CONSIDERED]
+        pieces = sorted(_pieces(state, queue, environment, pledges))[:CONSIDERED]
         pieces = _fewest(pieces, fits)
         if not pieces:
             return None
@@ -108,8 +108,9 @@ def _coming(state: State, provider: str) -> Needs:
     return found
 
 
-def _pieces(state: State, queue: Queue, environment: Environment) -> list[_Piece]:
-    """What may go for the queue: what is idle, and Spot capacity on which none of its own jobs run."""
+def _pieces(state: State, queue: Queue, environment: Environment, pledges: capacity.Pledges) -> list[_Piece]:
+    """What may go for the queue: what is idle, and Spot capacity on which none of its own jobs run and for which no
+    head before it waits."""
     idle = capacity.may_go(state, environment.provider)
     found = [_Piece(0, (_IDLE, each.number), each.room, each) for each in idle]
     known = {each.number for each in idle}
@@ -118,6 +119,7 @@ def _pieces(state: State, queue: Queue, environment: Environment) -> list[_Piece
             continue
         for instance in place.instances.values():
             own = any(job.queue == queue.number for job in instance.jobs.values())
+            own = own or pledges.promised(instance)
             if instance.leaving is None and instance.number not in known and not own:
                 lost = sum(_lost(state, key) for key in instance.jobs)
                 found.append(_Piece(lost, (_INSTANCE, instance.number), instance.room, instance))
