@@ -15,16 +15,17 @@ from batchyard.scheduler.lines import Line
 from batchyard.scheduler.state import Job, Queue, State
 
 FACTS_PER_TURN = 2000
+ROUNDS = 50  # of looking at all queues in one turn
 FORESEEN = 1000  # jobs looked at behind a head that waits for an instance
 
 
 def serve(state: State) -> None:
     """All queues, and then once more those that wait for Spot capacity, which takes what on-demand work leaves; all of
-    it again after somebody had to make room, until nobody has."""
+    it again after somebody had to make room, until nobody has. What is left after ROUNDS is the next turn's work."""
     ordering.offer(state)
     state.contested = []
-    state.unsettled = again = True
-    while again:
+    state.unsettled = True
+    for _ in range(ROUNDS):
         pledges = capacity.Pledges()
         stuck: dict[int, tuple[Job, int]] = {}
         capacity.keep_floors(state, pledges)
@@ -34,7 +35,10 @@ def serve(state: State) -> None:
         capacity.keep_floors(state, pledges)
         if not _serve(state, pledges.deferred, pledges, stuck):
             return
-        again = pledges.reclaimed
+        if not pledges.reclaimed:
+            break
+    else:
+        return
     state.contested = [queue for queue in state.order if queue.number in stuck and ordering.is_contested(state, queue)]
     state.unsettled, state.placed_ms = pledges.passed, state.now_ms
     blocked.review(state, stuck)
