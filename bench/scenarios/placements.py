@@ -16,6 +16,7 @@ from batchyard.model.events import (
     Ending,
     EnvironmentChanged,
     JobSubmitted,
+    PolicyChanged,
     ProviderSized,
     QueueChanged,
 )
@@ -44,7 +45,7 @@ class Bench:
     def __init__(self, seed: int, instances: int):
         self.random = random.Random(seed)
         self.scheduler = Scheduler()
-        self.seq, self.now_ms, self.spent_s = 1 + QUEUES, 1_000, 0.0
+        self.seq, self.now_ms, self.spent_s = 2 + QUEUES, 1_000, 0.0
         self.running: list[StartAttempt] = []
         self.classes = [Needs(250 * (1 + n % 32), 100 + n // 32) for n in range(CLASSES)]
         room = Needs(instances * VCPUS * 1000, instances * MEMORY_MIB)
@@ -52,8 +53,8 @@ class Bench:
         capacity = Capacity(EC2, room.cpu_milli, strategy=BEST_FIT_PROGRESSIVE, types=(kind,))
         site = EnvironmentChanged(1, 1, "local", "i-0", True, capacity=capacity)
         policy = SharePolicy(decay_s=3600, weights=tuple((f"s{n}", 5000 + n * 10) for n in range(SHARES // 2)))
-        queues = [QueueChanged(1 + n, 1 + n, n, True, (1,), policy=policy) for n in range(1, QUEUES + 1)]
-        self.turn([ProviderSized("local", room), site, *queues])
+        queues = [QueueChanged(2 + n, 2 + n, n, True, (1,), policy=2) for n in range(1, QUEUES + 1)]
+        self.turn([ProviderSized("local", room), site, PolicyChanged(2, 2, policy), *queues])
 
     def turn(self, events: list) -> int:
         """How many attempts were started."""
@@ -70,7 +71,7 @@ class Bench:
         n = self.random.randrange(SHARES)
         needs = self.classes[self.random.randrange(CLASSES)]
         uuid = f"00000000-0000-4000-8000-{self.seq:012d}"
-        return JobSubmitted(self.seq, uuid, 2 + n % QUEUES, 0, needs, ONCE, (), f"s{n}", self.random.randrange(3))
+        return JobSubmitted(self.seq, uuid, 3 + n % QUEUES, 0, needs, ONCE, (), f"s{n}", self.random.randrange(3))
 
     def endings(self, count: int) -> list[AttemptEnded]:
         ended = []
