@@ -103,6 +103,8 @@ CHILD_RUNS = "stopped_ms IS NULL AND started_ms IS NOT NULL AND idx >= 0"
         (STATE, f"UPDATE journal SET before = 1 WHERE job = {OVER} AND status = 4", "journal", "which was in 3"),
         (REQUESTS, "INSERT INTO wishes VALUES (99998, 99999, -1, 2, 'x', 1); UPDATE meta SET last_seq = 99999",
          "wishes", "wish 99998 names job 99999"),
+        (REQUESTS, "UPDATE jobs SET share = iif(share IS NULL, 'x', NULL)", "shares", "is of"),
+        (REQUESTS, "UPDATE queues SET policy = 99999", "policies", "goes by scheduling policy 99999"),
         (STATE, "INSERT INTO deleted SELECT queue, 1 FROM jobs WHERE status < 5 LIMIT 1", "places", "and nobody asked"),
         (STATE, "INSERT INTO deleted SELECT queue, 1 FROM jobs WHERE status < 5 LIMIT 1", "places", "of it lives"),
         (STATE, f"INSERT INTO deleted SELECT environment, 1 FROM attempts WHERE {RUNNING} LIMIT 1",

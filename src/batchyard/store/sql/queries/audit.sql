@@ -210,3 +210,20 @@ WHERE of_queue IS NULL OR of_queue <> queue OR status IS NULL
 UNION ALL
 SELECT 'job ' || job || ' blocks queue ' || queue || ' and does not say so' FROM heads
 WHERE told AND status = 2 AND said IS NOT reason;
+
+-- name: shares
+-- A job is of a share exactly if its queue has a scheduling policy; the engine has a row for each share with live jobs.
+SELECT 'request ' || r.seq || ' is of ' || coalesce('share ' || r.share, 'no share')
+       || iif(q.policy IS NULL, ', its queue has no scheduling policy', ', its queue has a scheduling policy')
+FROM asked.jobs AS r JOIN asked.queues AS q ON q.id = r.queue
+WHERE r.seq > :after AND r.seq <= :until AND (r.share IS NULL) <> (q.policy IS NULL)
+UNION ALL
+SELECT 'job ' || s.seq || ' lives, and its share ' || r.share || ' is not active'
+FROM main.jobs AS s JOIN asked.jobs AS r ON r.seq = s.seq
+WHERE s.seq > :after AND s.seq <= :until AND s.status < 5 AND r.share IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM main.shares AS h WHERE h.queue = s.queue AND h.share = r.share);
+
+-- name: policies
+-- A policy stays while a queue goes by it that is not gone.
+SELECT 'queue ' || id || ' goes by scheduling policy ' || policy || ', which is not there' FROM asked.queues
+WHERE policy IS NOT NULL AND policy NOT IN (SELECT id FROM asked.policies) AND id NOT IN (SELECT id FROM main.deleted);
