@@ -21,11 +21,10 @@ EFFECT_MS = 3000
 
 
 class Auditor:
-    def __init__(self, data, callers: Callers, machine: Machine, passing: bool = False):
+    def __init__(self, data, callers: Callers, machine: Machine):
         self.reader = SqliteReader(data)
         self.callers = callers
         self.machine = machine
-        self.passing = passing  # whether jobs may pass a blocked head
         self.jobs: dict[str, NewJob] = {}  # all that were stored, answered or not
         self.rows: dict[tuple[str, int], JobRow] = {}
 
@@ -223,11 +222,11 @@ class Auditor:
 
     def _judge_order(self) -> None:
         """Strict FIFO: of one queue, or one share and priority in it, first attempts of jobs that never had to wait for
-        others open in order. (Of a share, a job may pass another one that is not the head of the queue.)"""
+        others open in order."""
         latest: dict[tuple, tuple[int, str]] = {}
         for uuid in sorted(self.jobs, key=lambda each: self._row(each, WHOLE).seq):
             job = self.jobs[uuid]
-            if job.upstreams or (self.passing and job.share is not None):
+            if job.upstreams:
                 continue
             row = self._row(uuid, WHOLE)
             for index in range(job.size) if job.size else (WHOLE,):

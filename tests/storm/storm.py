@@ -141,7 +141,7 @@ class Storm:
         self.callers = Callers(rng, self.clock, self.vcpus)
         self.operators = Operators(rng, self.clock, self.callers)
         self.changes = rng.choice([0, 0.01, 0.04])  # how often somebody changes a queue or an environment
-        self.auditor = Auditor(self.data, self.callers, self.machine, self.timing.passing)
+        self.auditor = Auditor(self.data, self.callers, self.machine)
         self.crashes = 0
         self.turns = 0
         self._open_api()
