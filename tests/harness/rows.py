@@ -12,7 +12,7 @@ from batchyard.model.blocked import Block
 from batchyard.model.consumables import HeldConsumable
 from batchyard.model.environments import HeldInstance, Timing
 from batchyard.model.events import HeldJob, JobSubmitted
-from batchyard.model.ids import WHOLE
+from batchyard.model.ids import NODES, WHOLE
 from batchyard.model.jobs import TERMINATE, OpenAttempt
 from batchyard.model.shares import HeldShare
 from batchyard.scheduler.scheduler import Scheduler
@@ -23,6 +23,8 @@ class JobRow:
         self.submitted = submitted
         self.size = fact.size
         self.status = {WHOLE: fact.status} | {i: fact.child_status for i in range(fact.size)}
+        others = [number for number in range(fact.nodes) if number != fact.main]
+        self.status |= {NODES + number: fact.child_status for number in others}
         self.reason: dict[int, str | None] = {}
         self.attempts: dict[int, int] = {}
         self.stops: dict[int, tuple[int, str]] = {}
@@ -31,10 +33,10 @@ class JobRow:
 
     @property
     def live(self) -> bool:
-        return self.status[WHOLE] not in states.TERMINAL
+        return self.status[WHOLE] not in states.TERMINAL or bool(self.open)
 
     def vector(self) -> bytes:
-        return bytes(self.status[index] for index in range(self.size))
+        return bytes(status for index, status in sorted(self.status.items()) if index != WHOLE)
 
 
 class Rows:
@@ -93,7 +95,8 @@ class Rows:
                 self.instances[fact.number] = HeldInstance(*fact)
             elif isinstance(fact, f.InstanceIdled):
                 assert not self.jobs_on(fact.number), f"instance {fact.number} is idle with a job on it"
-                self.instances[fact.number] = self.instances[fact.number]._replace(idle_since_ms=fact.at_ms)
+                there = self.instances[fact.number]
+                self.instances[fact.number] = there._replace(idle_since_ms=fact.at_ms, reserved=0)
             elif isinstance(fact, f.InstanceWarned):
                 assert self.jobs_on(fact.number), f"instance {fact.number} is warned, though it could go at once"
                 before = self.instances[fact.number].leaving
@@ -144,6 +147,7 @@ class Rows:
         elif isinstance(fact, f.ChildrenMoved):
             for index in range(fact.lo, fact.hi):
                 assert row.status[index] == fact.before
+                assert fact.number in (None, row.attempts.get(index))
                 self._move(row, index, fact.to, fact.status_reason)
         elif isinstance(fact, f.AttemptOpened):
             assert fact.number == row.attempts.get(fact.index, 0) + 1 <= row.submitted.retry.attempts
@@ -179,6 +183,8 @@ class Rows:
         if index == WHOLE and row.size:
             states.check_parent_move(what, row.status[index], to)
             assert all(row.status[i] in states.TERMINAL for i in range(row.size)), f"{what} over before its children"
+        elif index >= NODES:
+            states.check_node_move(what, row.status[index], to)
         else:
             states.check_job_move(what, row.status[index], to)
         row.status[index] = to

@@ -3,6 +3,7 @@ the journal replayed job by job for waits, which no row keeps."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import defaultdict
 from fractions import Fraction
@@ -10,13 +11,17 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from batchyard.model.ids import NODES
 from batchyard.model.states import NAMES, RUNNABLE
 from batchyard.observe.metrics import ENDINGS, LIVE, LONG_MS, OUTCOMES, SHORT_MS
 
 Samples = dict[tuple[str, frozenset], float]
 
-ENDING = """
-    CASE WHEN iif(a.idx < 0, j.stop_kind, c.stop_kind) = 2 AND coalesce(c.status, j.status) = 6
+# A node may have exited before its job was terminated, and no row but the journal's knows.
+ENDING = f"""
+    CASE WHEN a.idx >= {NODES} AND EXISTS (SELECT 1 FROM journal AS t WHERE t.kind = 'closed' AND t.job = a.job
+                              AND t.idx = a.idx AND t.number = a.number AND t.detail ->> 'terminated') THEN 'terminated'
+         WHEN iif(a.idx < 0, j.stop_kind, c.stop_kind) = 2 AND coalesce(c.status, j.status) = 6
               AND a.number = coalesce(c.attempts, j.attempts)
               AND NOT EXISTS (SELECT 1 FROM journal AS t WHERE t.kind = 'closed' AND t.job = a.job AND t.idx = a.idx
                               AND t.number = a.number AND t.status = 2) THEN 'terminated'
@@ -89,7 +94,7 @@ class Truth:
 
     def _jobs(self) -> None:
         everything = """SELECT j.queue, j.status, 1 AS jobs FROM jobs AS j WHERE j.size = 0
-            UNION ALL SELECT j.queue, c.status, 1 FROM children AS c JOIN jobs AS j ON j.seq = c.job
+            UNION ALL SELECT j.queue, c.status, 1 FROM children AS c JOIN jobs AS j ON j.seq = c.job WHERE j.size > 0
             UNION ALL SELECT r.queue, 0, max(r.size, 1) FROM asked.jobs AS r
             WHERE r.seq NOT IN (SELECT seq FROM jobs)"""
         name = "CASE status " + " ".join(f"WHEN {number} THEN '{name}'" for number, name in enumerate(NAMES)) + " END"
@@ -125,7 +130,8 @@ class Truth:
             "ending",
             ENDINGS,
         )
-        again = "FROM journal AS t JOIN jobs AS j ON j.seq = t.job WHERE t.kind = 'closed' AND t.status = 2"
+        retried = f"t.kind = 'closed' AND t.status = 2 AND t.idx < {NODES}"
+        again = f"FROM journal AS t JOIN jobs AS j ON j.seq = t.job WHERE {retried}"
         self._of_queues("batchyard_retries_total", f"SELECT j.queue, count(*) {again} GROUP BY j.queue")
         started = f"SELECT j.queue, a.started_ms - a.opened_ms FROM {attempts} WHERE a.started_ms IS NOT NULL"
         self._histogram("batchyard_attempt_start_seconds", SHORT_MS, self._all(started))
@@ -136,13 +142,15 @@ class Truth:
 
     def _environments(self) -> None:
         rooms = {name: room for name, *room in self._all("SELECT name, cpu_milli, memory_mib, gpus FROM providers")}
-        held = {
-            row[0]: row[1:]
-            for row in self._all(
-                """SELECT a.environment, count(*), sum(r.cpu_milli), sum(r.memory_mib), sum(r.gpus) FROM attempts AS a
-                JOIN asked.jobs AS r ON r.seq = a.job WHERE a.stopped_ms IS NULL GROUP BY a.environment"""
-            )
-        }
+        held: dict[int, tuple] = {}
+        for environment, index, nodes, *needs in self._all(
+            """SELECT a.environment, a.idx, r.nodes, r.cpu_milli, r.memory_mib, r.gpus FROM attempts AS a
+            JOIN asked.jobs AS r ON r.seq = a.job WHERE a.stopped_ms IS NULL"""
+        ):
+            if index >= NODES:
+                needs = next(each for lo, hi, each in json.loads(nodes)[1] if lo <= index - NODES < hi)
+            before = held.get(environment, (0, 0, 0, 0))
+            held[environment] = tuple(map(sum, zip(before, (1, *needs), strict=True)))
         there = """SELECT id, region, name, provider, kind, body ->> '$.computeResources.maxvCpus'
             FROM asked.environments WHERE id NOT IN (SELECT id FROM deleted)"""
         instances = self._all("SELECT environment, cpu_milli, usable_mib, gpus FROM instances WHERE ended_ms IS NULL")
@@ -166,8 +174,9 @@ class Truth:
         since: dict[tuple[int, int], tuple[int, int]] = {}
         waits = []
         journal = self._all(
-            """SELECT t.kind, t.at_ms, t.job, t.idx, t.hi, t.status, t.detail ->> 'child_status', j.size, j.queue
-            FROM journal AS t JOIN jobs AS j ON j.seq = t.job WHERE t.status IS NOT NULL ORDER BY t.n"""
+            f"""SELECT t.kind, t.at_ms, t.job, t.idx, t.hi, t.status, t.detail ->> 'child_status', j.size, j.queue
+            FROM journal AS t JOIN jobs AS j ON j.seq = t.job WHERE t.status IS NOT NULL AND t.idx < {NODES}
+            ORDER BY t.n"""
         )
         for kind, at_ms, job, lo, hi, status, child_status, size, queue in journal:
             if kind == "added" and size:

@@ -31,8 +31,17 @@ from batchyard.model.events import (
     Upstream,
 )
 from batchyard.model.facts import InstanceEnded, InstanceLaunched
-from batchyard.model.ids import WHOLE
-from batchyard.model.jobs import AFTER, CANCEL, N_TO_N, SEQUENTIAL, TERMINATE, RetryPolicy
+from batchyard.model.ids import NODES, WHOLE
+from batchyard.model.jobs import (
+    AFTER,
+    CANCEL,
+    N_TO_N,
+    SEQUENTIAL,
+    TERMINATE,
+    NodeGroup,
+    Nodes,
+    RetryPolicy,
+)
 from batchyard.model.needs import Needs
 from batchyard.model.shares import SharePolicy
 from batchyard.scheduler import invariants
@@ -51,13 +60,16 @@ def _subject(event: EnvironmentChanged | QueueChanged | ConsumableChanged | Poli
 
 
 class Handle(NamedTuple):
-    """A job in a story; `job[3]` is its child 3."""
+    """A job in a story; `job[3]` is its child 3, `job.node(3)` its node 3 (the main node is the job itself)."""
 
     seq: int
     index: int = WHOLE
 
     def __getitem__(self, index):  # type: ignore[override]
         return Handle(self.seq, index)
+
+    def node(self, number: int) -> Handle:
+        return Handle(self.seq, NODES + number)
 
 
 class World:
@@ -216,6 +228,19 @@ class World:
         self.events.append(event)
         return Handle(seq)
 
+    def submit_nodes(
+        self, queue: int, count: int, vcpus: int = 1, memory_mib: int = 64, main: int = 0, **more
+    ) -> Handle:
+        """A multi-node job whose nodes are all alike; `groups` are (lo, hi, vcpus) where they are not, `type` the
+        instance type."""
+        groups = more.pop("groups", [(0, count, vcpus)])
+        made = tuple(NodeGroup(lo, hi, Needs(each * 1000, memory_mib)) for lo, hi, each in groups)
+        nodes = Nodes(main, made, more.pop("type", None))
+        job = self.submit(queue, memory_mib=memory_mib, **more)
+        event = self.events[-1]._replace(needs=nodes.needs_of(main), nodes=nodes)
+        self.events[-1] = self.submitted[job.seq] = event
+        return job
+
     def terminate(self, job: Handle, reason: str = "enough") -> None:
         self.events.append(StopRequested(self._number(), job.seq, job.index, TERMINATE, reason))
 
@@ -346,6 +371,14 @@ class World:
         letters = ("u", "P", "r", "s", "R", "S", "F")
         row = self.rows.jobs[job.seq]
         return "".join(letters[row.status[index]] for index in range(row.size))
+
+    def nodes(self, job: Handle) -> str:
+        """The nodes of a multi-node job in one word, likewise."""
+        letters = ("u", "P", "r", "s", "R", "S", "F")
+        row, nodes = self.rows.jobs[job.seq], self.submitted[job.seq].nodes
+        assert nodes is not None
+        indices = [WHOLE if number == nodes.main else NODES + number for number in range(nodes.count)]
+        return "".join(letters[row.status[index]] for index in indices)
 
     def instances(self, environment: int = 0) -> list[str]:
         """The types of the instances there are, in order of launch; of one environment or of all."""

@@ -193,6 +193,7 @@ def test_an_attempt_spec_has_all_an_executor_needs(ask, commits):
         "timeout_s": 60,
         "opened_ms": 44,
         "container": {"image": "i", "command": ["a", "b"]},
+        "nodes": None,
         "fargate": False,
         "devices": (),
         "refused": None,

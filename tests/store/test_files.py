@@ -92,6 +92,7 @@ _QUEUE = "priority INTEGER NOT NULL, enabled INTEGER NOT NULL, environments TEXT
 # (file, version) -> what makes such a file of one that is a version newer.
 OLDER = {
     (OBSERVE, 1): "ALTER TABLE followers DROP COLUMN failure; ALTER TABLE followers DROP COLUMN failing_ms;",
+    (STATE, 14): "ALTER TABLE jobs DROP COLUMN nodes; ALTER TABLE instances DROP COLUMN reserved;",
     (STATE, 13): "ALTER TABLE consumables DROP COLUMN born;",
     (STATE, 12): "ALTER TABLE instances DROP COLUMN devices; ALTER TABLE attempts DROP COLUMN devices;",
     (STATE, 11): "ALTER TABLE shares DROP COLUMN used_ms; ALTER TABLE shares DROP COLUMN latest_cpu_milli;",
@@ -119,6 +120,7 @@ OLDER = {
     (STATE, 1): """
         DROP INDEX jobs_ended; DROP INDEX journal_by_job; DROP TABLE retiring;
         ALTER TABLE meta DROP COLUMN checked_seq; ALTER TABLE jobs DROP COLUMN succeeded;""",
+    (REQUESTS, 8): "ALTER TABLE jobs DROP COLUMN nodes;",
     (REQUESTS, 7): """
         DROP TABLE policies; ALTER TABLE queues DROP COLUMN policy;
         ALTER TABLE jobs DROP COLUMN share; ALTER TABLE jobs DROP COLUMN priority;""",

@@ -13,6 +13,7 @@ from batchyard.store.reader import SqliteReader
 from tests.storm.callers import REGION, Callers, Submission
 from tests.storm.machine import Machine
 
+MAIN_NODE_ENDED = "Main node ended"
 DEPENDENCY_FAILED = "Dependent Job failed"
 SLICE_INTERRUPTED = "Your Spot Task was interrupted."
 # A stop that was acknowledged takes effect within this: rings of the bell may be lost, and the engine looks by
@@ -64,6 +65,8 @@ class Auditor:
         assert parent.status in states.TERMINAL, f"{uuid} is {states.NAMES[parent.status]} at the end"
         if not job.size:
             self._judge_unit(uuid, WHOLE, job, parent)
+            if job.nodes is not None:
+                self._judge_nodes(uuid, job, parent)
             return
         children = [self._row(uuid, index) for index in range(job.size)]
         for index, child in enumerate(children):
@@ -76,6 +79,31 @@ class Auditor:
         assert parent.stopped_ms >= last_ms, (
             f"array {uuid} ended {last_ms - parent.stopped_ms} ms before its last child"
         )
+
+    def _judge_nodes(self, uuid: str, job: NewJob, parent: JobRow) -> None:
+        """As many attempts as the main node; none of them begins before it, the next waits for the last of them."""
+        nodes = job.nodes
+        assert nodes is not None
+        mains = self.reader.attempts(parent.seq, WHOLE)
+        for number in range(nodes.count):
+            index = ids.NODES + number
+            name, row = ids.job_id(uuid, index), self._row(uuid, index)
+            assert row.status in states.TERMINAL, f"{name} is {states.NAMES[row.status]} at the end"
+            if number == nodes.main:
+                assert row.status == parent.status, f"{name} is not as its job"
+                continue
+            attempts = self.reader.attempts(parent.seq, index)
+            assert len(attempts) == len(mains), f"{name} has {len(attempts)} attempts, the main node {len(mains)}"
+            for place, (attempt, main) in enumerate(zip(attempts, mains, strict=True)):
+                self._judge_attempt(uuid, index, attempt)
+                assert attempt.opened_ms == main.opened_ms, f"{name} was opened at another time than the main node"
+                assert attempt.instance != main.instance, f"{name} shares the main node's instance"
+                if attempt.started_ms is not None:
+                    assert main.started_ms is not None, f"{name} ran, the main node never did"
+                    assert attempt.started_ms >= main.started_ms, f"{name} ran before the main node"
+                if place:
+                    former = attempts[place - 1].stopped_ms
+                    assert main.opened_ms >= former, f"{uuid} was tried again before {name} was over"
 
     def _judge_unit(self, uuid: str, index: int, job: NewJob, row: JobRow) -> None:
         """A single job or a child."""
@@ -111,7 +139,8 @@ class Auditor:
         if name not in self.machine.endings:
             assert not self.machine.starts.get(name), f"{name} was started and never ended"
             interrupted = attempt.status_reason in (SLICE_INTERRUPTED, _lost(attempt))
-            assert terminated or interrupted, (
+            unstarted = index >= ids.NODES and attempt.status_reason == MAIN_NODE_ENDED
+            assert terminated or interrupted or unstarted, (
                 f"{name} never ran, nobody terminated it, and it says {attempt.status_reason!r}"
             )
             assert attempt.exit_code is None

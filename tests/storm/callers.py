@@ -22,6 +22,8 @@ from batchyard.model.jobs import (
     TERMINATE,
     AskedUpstream,
     NewJob,
+    NodeGroup,
+    Nodes,
     RetryPolicy,
     RetryRule,
     Wish,
@@ -30,6 +32,7 @@ from batchyard.model.needs import Needs
 
 REGION = "us-east-1"
 BODY = b'{"container": {"image": "none", "command": ["true"]}, "parameters": {}}'
+NODES_BODY = b'{"containers": [{"image": "none", "command": ["true"]}], "parameters": {}}'
 RULES = (
     (),
     (),
@@ -68,6 +71,7 @@ class Callers:
         self.rng = rng
         self.clock = clock
         self.vcpus = vcpus
+        self.gangs: random.Random | None = None  # chance of its own, where multi-node jobs are submitted
         self.queues: list[int] = []
         self.definition = 0
         self.fair: set[int] = set()  # queues with a scheduling policy
@@ -115,7 +119,7 @@ class Callers:
     def _new_job(self) -> NewJob:
         rng = self.rng
         size, queue = rng.choice([0, 0, 0, 2, 3, 7]), rng.choice(self.queues)
-        return NewJob(
+        job = NewJob(
             uuid="",
             region=REGION,
             name="job",
@@ -132,6 +136,15 @@ class Callers:
             share=rng.choice(["a", "ab", "b", "c"]) if queue in self.fair else None,
             priority=rng.randrange(3) if queue in self.fair else 0,
         )
+        return self._of_nodes(job) if self.gangs is not None and not size and self.gangs.random() < 0.5 else job
+
+    def _of_nodes(self, job: NewJob) -> NewJob:
+        """As a multi-node job that the machine can hold."""
+        rng = self.gangs
+        count = rng.randrange(1, min(self.vcpus, 4) + 1)
+        needs = Needs(rng.randrange(1, self.vcpus // count + 1) * 1000, rng.randrange(1, 4096 // count))
+        nodes = Nodes(rng.randrange(count), (NodeGroup(0, count, needs),))
+        return job._replace(needs=needs, nodes=nodes, body=NODES_BODY)
 
     def _vcpus(self) -> int:
         more = self.rng.randrange(1, 4) if self.rng.random() < self.impossible else 0

@@ -84,6 +84,7 @@ class Operators:
         changed = before._replace(max_cpu_milli=rng.choice([most, most, most * 2]), desired_cpu_milli=0)
         if not before.fargate:
             kind = rng.choice([before.kind, EC2, SPOT])
+            kind = kind if self.callers.gangs is None else EC2  # nowhere else do multi-node jobs run
             changed = changed._replace(
                 kind=kind,
                 strategy=SPOT_CAPACITY_OPTIMIZED if kind == SPOT else BEST_FIT_PROGRESSIVE,

@@ -139,6 +139,8 @@ class Storm:
         )
         self.chance = Chance(rng.choice([0, 0, 5_000, 20_000]), rng)
         self.callers = Callers(rng, self.clock, self.vcpus)
+        own = random.Random(f"gangs {seed}")  # so that what else a seed does stays as it was
+        self.callers.gangs = own if own.random() < 0.4 else None
         self.operators = Operators(rng, self.clock, self.callers)
         self.changes = rng.choice([0, 0.01, 0.04])  # how often somebody changes a queue or an environment
         self.auditor = Auditor(self.data, self.callers, self.machine)
@@ -213,6 +215,7 @@ class Storm:
         """The whole machine, instances that come and go, or slices; whatever fits the machine fits there."""
         rng, most = self.rng, self.vcpus * 1000
         kind = rng.choice([None, None, EC2, EC2, FARGATE, SPOT, SPOT, FARGATE_SPOT])
+        kind = EC2 if self.callers.gangs is not None else kind
         if kind is None:
             return {}
         strategy = rng.choice([BEST_FIT_PROGRESSIVE, BEST_FIT_PROGRESSIVE_ORDERED])

@@ -100,5 +100,6 @@ class HeldInstance(NamedTuple):
     launched_ms: int
     ready_ms: int
     idle_since_ms: int
+    reserved: int = 0  # for the multi-node job of this number
     devices: tuple[int, ...] = ()  # its GPUs, as the provider numbers them from 0
     leaving: Leaving | None = None

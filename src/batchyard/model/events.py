@@ -11,7 +11,7 @@ from typing import NamedTuple
 from batchyard.model.blocked import TimeLimit
 from batchyard.model.consumables import Asks
 from batchyard.model.environments import Capacity, Timing
-from batchyard.model.jobs import OpenAttempt, RetryPolicy
+from batchyard.model.jobs import Nodes, OpenAttempt, RetryPolicy
 from batchyard.model.needs import Needs
 from batchyard.model.shares import SharePolicy
 
@@ -108,6 +108,7 @@ class JobSubmitted(NamedTuple):
     priority: int = 0  # within the share, higher first
     timeout_s: int | None = None  # for how long an attempt may run
     asks: Asks = ()  # of consumable resources, for each attempt
+    nodes: Nodes | None = None  # of a multi-node job; `needs` are those of its main node
 
 
 class StopRequested(NamedTuple):
@@ -197,7 +198,8 @@ class HeldJob(NamedTuple):
     """A live job as its rows tell it, for ``Scheduler.restore``.
 
     For an array, `states` has one byte a child; `attempts` and `stops` name only the children that differ from
-    (0 attempts, no stop). Key WHOLE stands for the job itself. A stop is (kind, reason).
+    (0 attempts, no stop). Key WHOLE stands for the job itself. A stop is (kind, reason). For a multi-node job, `states`
+    has one byte a node but the main one, whose state is the job's; it lives until none of its attempts is open.
     """
 
     submitted: JobSubmitted

@@ -1,6 +1,7 @@
 """What we recorded: the scheduler's decisions, which ``store/apply`` turns into rows and journal in one commit.
 
-A job is (job, index) with index WHOLE (-1) for a single job or an array parent. Ranges are half open: [lo, hi).
+A job is (job, index) with index WHOLE (-1) for a single job or an array parent, NODES + number for a node of a
+multi-node job. Ranges are half open: [lo, hi).
 """
 
 from __future__ import annotations
@@ -37,11 +38,12 @@ class InstanceLaunched(NamedTuple):
     launched_ms: int
     ready_ms: int
     idle_since_ms: int
+    reserved: int = 0  # the multi-node job that it was launched for; 0: for anybody
     devices: tuple[int, ...] = ()  # its GPUs, as the provider numbers them
 
 
 class InstanceIdled(NamedTuple):
-    """The last job on the instance is over."""
+    """The last job on the instance is over, or the one that it was reserved for does not come: it is for anybody."""
 
     number: int
     at_ms: int
@@ -136,7 +138,10 @@ class ConsumableUsed(NamedTuple):
 
 
 class JobAdded(NamedTuple):
-    """A job entered the state with `status`; an array brings `size` child rows, each with `child_status`."""
+    """A job entered the state with `status`; an array brings `size` child rows, each with `child_status`.
+
+    A multi-node job brings one for each of its `nodes` but the `main` one, whose row is the job's.
+    """
 
     job: int
     uuid: str
@@ -145,6 +150,8 @@ class JobAdded(NamedTuple):
     status: int
     child_status: int
     at_ms: int
+    nodes: int = 0
+    main: int = 0
 
 
 class JobMoved(NamedTuple):
@@ -159,7 +166,10 @@ class JobMoved(NamedTuple):
 
 
 class ChildrenMoved(NamedTuple):
-    """Children lo..hi-1 of an array, all in state `before`, went to `to`: one journal row."""
+    """Children lo..hi-1 of an array, or nodes of a job, all in state `before`, went to `to`: one journal row.
+
+    `number` is the attempt that nodes which are tried again have made; None for all others.
+    """
 
     job: int
     lo: int
@@ -168,6 +178,7 @@ class ChildrenMoved(NamedTuple):
     to: int
     at_ms: int
     status_reason: str | None = None
+    number: int | None = None
 
 
 class AttemptOpened(NamedTuple):

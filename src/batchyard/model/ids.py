@@ -2,13 +2,14 @@
 
 | id | form |
 | --- | --- |
-| job | UUID4; array child ``ID:index`` |
-| attempt | ``JOBID.N``, ``JOBID:7.2`` is the second attempt of child 7 |
+| job | UUID4; array child ``ID:index``; node of a multi-node job ``ID#number`` |
+| attempt | ``JOBID.N``, ``JOBID:7.2`` is the second attempt of child 7; a main node's is that of its job |
 | task id | 32 hex digits derived from the attempt id |
 | instance | ``i-`` and 17 hex digits, derived |
 
 Inside the house a job is its number (``seq``, given by the store on arrival) and an index: -1 for a single job
-or an array parent, 0..size-1 for a child.
+or an array parent, 0..size-1 for a child, NODES + number for a node. The main node of a multi-node job is the job
+itself to all that decides and stores (index WHOLE); only callers know it as node, too.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import re
 from typing import NamedTuple
 
 WHOLE = -1  # the index of a single job or an array parent
+NODES = 1_000_000  # the index of node 0: no array has so many children
 
-_JOB_ID = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?::(0|[1-9][0-9]{0,5}))?")
+_JOB_ID = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?:([:#])(0|[1-9][0-9]{0,5}))?")
 _ATTEMPT_ID = re.compile(_JOB_ID.pattern + r"\.([1-9][0-9]{0,3})")
 
 
 class JobId(NamedTuple):
-    """A parsed job id: the UUID as text and the child's index (WHOLE if none)."""
+    """A parsed job id: the UUID as text and the index of the child or node (WHOLE if none)."""
 
     uuid: str
     index: int
@@ -39,16 +41,22 @@ class AttemptId(NamedTuple):
 
 
 def parse_job_id(text: str) -> JobId | None:
-    """Return the parts of `UUID` or `UUID:index`; None for anything else (an ARN is not an id)."""
+    """Return the parts of `UUID`, `UUID:index` or `UUID#number`; None for anything else (an ARN is not an id)."""
     match = _JOB_ID.fullmatch(text)
-    if match is None:
-        return None
-    return JobId(match[1], WHOLE if match[2] is None else int(match[2]))
+    return None if match is None else JobId(match[1], _index(match[2], match[3]))
+
+
+def _index(sign: str | None, digits: str) -> int:
+    if sign is None:
+        return WHOLE
+    return int(digits) if sign == ":" else NODES + int(digits)
 
 
 def job_id(uuid: str, index: int) -> str:
-    """The id that clients see: `UUID`, or `UUID:index` for a child."""
-    return uuid if index == WHOLE else f"{uuid}:{index}"
+    """The id that clients see: `UUID`, `UUID:index` for a child, `UUID#number` for a node."""
+    if index == WHOLE:
+        return uuid
+    return f"{uuid}:{index}" if index < NODES else f"{uuid}#{index - NODES}"
 
 
 def attempt_id(uuid: str, index: int, number: int) -> str:
@@ -61,7 +69,7 @@ def parse_attempt_id(text: str) -> AttemptId | None:
     match = _ATTEMPT_ID.fullmatch(text)
     if match is None:
         return None
-    return AttemptId(match[1], WHOLE if match[2] is None else int(match[2]), int(match[3]))
+    return AttemptId(match[1], _index(match[2], match[3]), int(match[4]))
 
 
 def task_id(attempt: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from batchyard.model.ids import NODES, WHOLE
 from batchyard.model.needs import Needs
 
 # How a job waits on another (reference "Job dependencies").
@@ -132,11 +133,55 @@ class Deletion(NamedTuple):
     idempotency: bytes | None
 
 
+class NodeGroup(NamedTuple):
+    """Nodes lo..hi-1 of a multi-node job, each with these needs."""
+
+    lo: int
+    hi: int
+    needs: Needs
+
+
+class Nodes(NamedTuple):
+    """What a multi-node job is made of (reference "Multi-node parallel jobs"). `groups` are in order and leave no gap.
+
+    `type` names the instance type that all of its nodes must have; None: any will do.
+    """
+
+    main: int  # number of the main node
+    groups: tuple[NodeGroup, ...]
+    type: str | None = None
+
+    @property
+    def count(self) -> int:
+        return self.groups[-1].hi
+
+    def needs_of(self, number: int) -> Needs:
+        return next(group.needs for group in self.groups if number < group.hi)
+
+    def number(self, index: int) -> int:
+        """Which node an index tells of."""
+        return self.main if index == WHOLE else index - NODES
+
+
+def kept_as(nodes: Nodes | None, index: int) -> int:
+    """The index under which state and attempts are kept: a main node's are those of its job."""
+    return WHOLE if nodes is not None and index == NODES + nodes.main else index
+
+
+def container_of(body: Mapping[str, Any], nodes: Nodes | None, index: int) -> dict[str, Any]:
+    """The merged container of a job, a child or a node, from a job's body (``NewJob``)."""
+    if nodes is None:
+        return body["container"]
+    number = nodes.number(index)
+    return next(each for group, each in zip(nodes.groups, body["containers"], strict=True) if number < group.hi)
+
+
 class NewJob(NamedTuple):
     """A submission that passed admission: everything the store, the scheduler and an executor will ever need.
 
     `body` is a JSON object with what DescribeJobs returns and an executor obeys: container (merged, command
-    substituted), parameters, retryStrategy, timeout, tags, propagateTags, notices. It is stored once by content.
+    substituted), parameters, retryStrategy, timeout, tags, propagateTags, notices. It is stored once by content. A
+    multi-node job has, instead of container, nodeProperties and `containers`, one for each group of its nodes.
     """
 
     uuid: str
@@ -145,8 +190,8 @@ class NewJob(NamedTuple):
     queue: int
     definition: int
     created_ms: int
-    size: int  # 0 for a single job, else the number of children
-    needs: Needs
+    size: int  # 0 unless it is an array, else the number of children
+    needs: Needs  # of one child; of a multi-node job those of the main node
     retry: RetryPolicy
     timeout_s: int | None
     upstreams: tuple[AskedUpstream, ...]
@@ -155,6 +200,7 @@ class NewJob(NamedTuple):
     consumables: tuple[tuple[str, int], ...] = ()  # names of consumable resources of the region, and quantities
     share: str | None = None  # of a queue with a scheduling policy
     priority: int = 0  # within the share, higher first
+    nodes: Nodes | None = None  # of a multi-node job
 
 
 class Wish(NamedTuple):
@@ -195,7 +241,7 @@ class AttemptSpec(NamedTuple):
     """All an executor needs to run one attempt. `container` is the merged container of the job's body."""
 
     attempt: str  # attempt id
-    job_id: str  # as clients see it, `UUID` or `UUID:index`
+    job_id: str  # as clients see it, `UUID`, `UUID:index` or `UUID#number`
     job_name: str
     index: int
     size: int
@@ -208,6 +254,7 @@ class AttemptSpec(NamedTuple):
     timeout_s: int | None
     opened_ms: int
     container: dict[str, Any]
+    nodes: Nodes | None = None  # `index` is then NODES and the number of the node, also of the main one
     fargate: bool = False  # a slice of Fargate, on no instance
     refused: str | None = None  # why no task can be made of it: it ends so, and nothing is started
     devices: tuple[int, ...] = ()  # its GPUs, as the machine numbers them

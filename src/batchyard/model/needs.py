@@ -19,6 +19,9 @@ class Needs(NamedTuple):
     def plus(self, other: Needs) -> Needs:
         return Needs(self.cpu_milli + other.cpu_milli, self.memory_mib + other.memory_mib, self.gpus + other.gpus)
 
+    def times(self, count: int) -> Needs:
+        return Needs(*(count * each for each in self))
+
     def minus(self, other: Needs) -> Needs:
         return Needs(self.cpu_milli - other.cpu_milli, self.memory_mib - other.memory_mib, self.gpus - other.gpus)
 

@@ -34,6 +34,12 @@ PARENT_MOVES: dict[int, frozenset[int]] = {
     FAILED: frozenset(),
 }
 
+# A node of a multi-node job goes its own way while the job runs; when the job is tried again, so is the node.
+NODE_MOVES: dict[int, frozenset[int]] = JOB_MOVES | {
+    SUCCEEDED: frozenset({RUNNABLE}),
+    FAILED: frozenset({RUNNABLE}),
+}
+
 # The status of a compute environment or job queue. Nothing has to be provisioned, so a new one is VALID at once; one
 # that is DELETING goes when nothing that lives is left of it, and then it is known no longer. Only environments are
 # UPDATING, while instances are replaced, or INVALID, while nothing can run in them; which one is told by rows.
@@ -57,6 +63,12 @@ class IllegalMove(Exception):
 def check_job_move(what: str, before: int, after: int) -> None:
     """Raise IllegalMove unless a job (single, or array child) named `what` may go from `before` to `after`."""
     if after not in JOB_MOVES[before]:
+        raise IllegalMove(what, before, after)
+
+
+def check_node_move(what: str, before: int, after: int) -> None:
+    """Raise IllegalMove unless the node `what` may go from `before` to `after`."""
+    if after not in NODE_MOVES[before]:
         raise IllegalMove(what, before, after)
 
 

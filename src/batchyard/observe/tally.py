@@ -1,6 +1,7 @@
 """Counts what the journal tells: pure but for the series it keeps and the waits that ``Tallies`` keep for it.
 
-A number belongs to a metric, an owner (a queue or a compute environment, by number) and one label more, or none.
+A number belongs to a metric, an owner (a queue or a compute environment, by number) and one label more, or none. A
+multi-node job is one job, its main node; what counts or holds attempts counts those of all nodes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from batchyard.model.figures import Inventory, Kept, Told
-from batchyard.model.ids import WHOLE
+from batchyard.model.ids import NODES, WHOLE
 from batchyard.model.needs import Needs
 from batchyard.model.states import NAMES, RUNNABLE, RUNNING, STARTING, SUBMITTED, SUCCEEDED, TERMINAL
 from batchyard.observe.metrics import BY_NAME, GAUGE
@@ -183,7 +184,7 @@ class Tally:
         self._leave(entry, queue)
         self._enter(entry, queue, entry.index, entry.hi, entry.status)
         self.series.add(ATTEMPTS_ENDED, queue, ending(ended))
-        if entry.status == RUNNABLE:
+        if entry.status == RUNNABLE and entry.index < NODES:
             self.series.add(RETRIES, queue)
         started_ms = ended.get("started_ms")
         if started_ms is not None:
@@ -196,13 +197,15 @@ class Tally:
 
     def _leave(self, entry: Told, queue: int) -> list[tuple[int, int]]:
         """The job, or the children, leave a state; how many had waited since when, if it was RUNNABLE."""
-        if entry.before is None:
-            return []  # an entry of an older version: rows tell how things stand
+        if entry.before is None or entry.index >= NODES:
+            return []  # an entry of an older version: rows tell how things stand; or one of a node
         self.series.add(JOBS, queue, NAMES[entry.before], entry.index - entry.hi)
         return self._tallies.waited(entry.job, entry.index, entry.hi) if entry.before == RUNNABLE else []
 
     def _enter(self, entry: Told, queue: int, lo: int, hi: int, state: int | None) -> None:
         assert state is not None
+        if lo >= NODES:
+            return
         if state in TERMINAL:
             self.series.add(JOBS_FINISHED, queue, "succeeded" if state == SUCCEEDED else "failed", hi - lo)
             return

@@ -24,6 +24,7 @@ from batchyard.model.jobs import (
     NewEnvironment,
     NewJob,
     NewQueue,
+    Nodes,
     QueueChange,
     Wish,
 )
@@ -150,7 +151,7 @@ class AttemptRow(NamedTuple):
 
 
 class JobRow(NamedTuple):
-    """A job (index WHOLE) or array child, requests and state put together."""
+    """A job (index WHOLE), array child or node, requests and state put together."""
 
     seq: int
     index: int
@@ -172,6 +173,7 @@ class JobRow(NamedTuple):
     exit_code: int | None = None  # of the latest attempt, once it is over
     reason: str | None = None  # likewise
     share: str | None = None  # its share identifier, in a queue with a scheduling policy
+    nodes: Nodes | None = None  # of a multi-node job and its nodes
 
 
 class Standing(NamedTuple):

@@ -52,7 +52,7 @@ def choose(
     if held_cpu_milli >= capacity.max_cpu_milli or needs.cpu_milli > capacity.max_cpu_milli:
         return None
     waits = capacity.strategy == env.BEST_FIT and bool(best_first)
-    for each in best_first[:1] if waits else (*best_first, *_carved(capacity, needs)):
+    for each in best_first[:1] if waits else (*best_first, *carved(capacity, needs)):
         if each.room.fits(free) and _within(capacity, held_cpu_milli + each.room.cpu_milli):
             return each
     return None
@@ -74,7 +74,8 @@ def _affordable(capacity: Capacity, each: InstanceType) -> bool:
     return not capacity.spot or each.spot_price * 100 <= capacity.bid_percent * each.price
 
 
-def _carved(capacity: Capacity, needs: Needs) -> tuple[InstanceType, ...]:
+def carved(capacity: Capacity, needs: Needs) -> tuple[InstanceType, ...]:
+    """The type of a job's own measure, in an environment that carves."""
     return (measured(needs),) if capacity.carves and needs.cpu_milli else ()
 
 

@@ -89,7 +89,8 @@ def boots_for(state: State, environment: Environment, needs: Needs, spare: Mappi
         return None
     with_gpus = bool(needs.gpus) or not _plain_would_do(state, environment, needs)
     for number, instance in environment.booting.items():
-        if needs.fits(spare.get(number, instance.usable)) and (with_gpus or not instance.room.gpus):
+        free = not instance.reserved and needs.fits(spare.get(number, instance.usable))
+        if free and (with_gpus or not instance.room.gpus):
             return instance
     return None
 
@@ -192,6 +193,53 @@ def fill(state: State, environment: Environment, cpu_milli: int, pledges: Pledge
         _launch(state, environment, provider, chosen)
 
 
+def launch_set(
+    state: State, environment: Environment, chosen: InstanceType, count: int, job: int, pledges: Pledges
+) -> list[Instance] | None:
+    """Launch so many instances at once, reserved for the job, idle ones making room if they must; None: not now."""
+    provider = state.providers[environment.provider]
+    total = chosen.room.times(count)
+    going = _room_for_set(state, environment, provider, total, pledges)
+    if going is None:
+        return None
+    for instance in going:
+        end(state, instance, MADE_ROOM)
+    return [_launch(state, environment, provider, chosen, job) for _ in range(count)]
+
+
+def _room_for_set(
+    state: State, environment: Environment, provider: Provider, total: Needs, pledges: Pledges
+) -> list[Instance] | None:
+    """The idle instances that must go before so much more can be launched; None if that is not enough."""
+    assert environment.capacity is not None
+    most = environment.capacity.max_cpu_milli
+    room, held = free(provider, pledges), environment.held_cpu_milli + total.cpu_milli
+    going: list[Instance] = []
+    idle = iter(may_go(state, environment.provider, environment.number, total.cpu_milli))
+    while not total.fits(room) or held > most:
+        instance = next(idle, None)
+        if instance is None:
+            return None
+        own = instance.environment == environment.number
+        if own or not total.fits(room):
+            going.append(instance)
+            room, held = room.plus(instance.room), held - (instance.room.cpu_milli if own else 0)
+    return going
+
+
+def release_set(state: State, job: int) -> None:
+    """The job does not come to the instances that are reserved for it: they are idle, and for anybody."""
+    for instance in state.sets.pop(job, ()):
+        environment = state.environments[instance.environment]
+        instance.reserved = 0
+        instance.idle_since_ms = max(instance.ready_ms, state.now_ms)
+        state.facts.append(InstanceIdled(instance.number, instance.idle_since_ms))
+        if instance.number not in environment.booting:
+            _opens(environment, instance)
+        _watch(state, environment, instance)
+        state.unsettled = True
+
+
 def type_to_launch(
     environment: Environment, provider: Provider, needs: Needs, held_cpu_milli: int, free: Needs
 ) -> InstanceType | None:
@@ -211,7 +259,9 @@ def best_first(environment: Environment, provider: Provider, needs: Needs) -> tu
     return found
 
 
-def _launch(state: State, environment: Environment, provider: Provider, chosen: InstanceType) -> None:
+def _launch(
+    state: State, environment: Environment, provider: Provider, chosen: InstanceType, reserved: int = 0
+) -> Instance:
     ready_ms = state.now_ms + state.timing.boot_ms
     held = HeldInstance(
         number=state.launched + 1,
@@ -223,10 +273,11 @@ def _launch(state: State, environment: Environment, provider: Provider, chosen: 
         launched_ms=state.now_ms,
         ready_ms=ready_ms,
         idle_since_ms=ready_ms,
+        reserved=reserved,
         devices=lend(chosen.room.gpus, range(provider.room.gpus), provider.lent),
     )
-    hold(state, held)
     state.facts.append(InstanceLaunched(*held[:-1]))
+    return hold(state, held)
 
 
 def hold(state: State, held: HeldInstance) -> Instance:
@@ -246,6 +297,8 @@ def hold(state: State, held: HeldInstance) -> Instance:
         heappush(state.timers, (held.ready_ms, held.number))
     else:
         _opens(environment, instance)
+    if held.reserved:
+        state.sets.setdefault(held.reserved, []).append(instance)
     _watch(state, environment, instance)
     state.unsettled = True
     return instance
@@ -253,6 +306,8 @@ def hold(state: State, held: HeldInstance) -> Instance:
 
 def _opens(environment: Environment, instance: Instance) -> None:
     environment.booting.pop(instance.number, None)
+    if instance.reserved:
+        return
     if instance.leaving is None:
         environment.shelf_of(instance).add(instance)
     environment.idle[instance.number] = instance
@@ -282,7 +337,7 @@ def expire(state: State, waited: list[int]) -> None:
     kept = [number for environment in state.environments.values() for number in environment.kept]
     for number in sorted({*waited, *kept}):
         instance = state.instances.get(number)
-        if instance is None or instance.jobs:
+        if instance is None or instance.jobs or instance.reserved:
             continue
         environment = state.environments[instance.environment]
         if number in environment.booting or _lingers_until(state, environment, instance) > state.now_ms:
@@ -297,7 +352,7 @@ def note_idle(state: State) -> None:
     """Record which of the instances that lost their last job in this turn stand idle now."""
     for number in sorted(state.touched):
         instance = state.instances.get(number)
-        if instance is not None and not instance.jobs:
+        if instance is not None and not instance.jobs and not instance.reserved:
             state.facts.append(InstanceIdled(number, instance.idle_since_ms))
             _watch(state, state.environments[instance.environment], instance)
     state.touched.clear()
@@ -322,6 +377,16 @@ def _waits_until(state: State, instance: Instance) -> int | None:
     if instance.number in environment.booting:
         return instance.ready_ms
     return None if instance.jobs else _lingers_until(state, environment, instance)
+
+
+def vacated(state: State, environment: Environment, instance: Instance) -> None:
+    """The multi-node job to which the instance was reserved is done with it."""
+    instance.idle_since_ms = state.now_ms
+    state.facts.append(InstanceIdled(instance.number, state.now_ms))
+    if instance.leaving is None:
+        _watch(state, environment, instance)
+    else:
+        state.touched.add(instance.number)
 
 
 def watch_all(state: State) -> None:
@@ -352,6 +417,8 @@ def _lingers_until(state: State, environment: Environment, instance: Instance) -
 
 def vacate(state: State, environment: Environment) -> None:
     """The environment goes: so does every instance on which nothing runs."""
+    for job in [job for job, waiting in state.sets.items() if waiting[0].environment == environment.number]:
+        release_set(state, job)
     for instance in sorted(environment.instances.values(), key=_idle_order):
         if not instance.jobs:
             end(state, instance, LEAVING)
@@ -366,12 +433,14 @@ def _would_go(state: State, environment: Environment, pledges: Pledges) -> list[
     return found
 
 
-def may_go(state: State, provider: str) -> list[Instance]:
-    """Idle instances on the provider that may go, longest idle first; the minimum of every environment stays."""
+def may_go(state: State, provider: str, growing: int = 0, by_cpu_milli: int = 0) -> list[Instance]:
+    """Idle instances on the provider that may go, longest idle first; the minimum of every environment stays, of the
+    one that is growing together with what comes to it."""
     found: list[Instance] = []
     for environment in state.environments.values():
         if environment.provider == provider and environment.idle:
             over = environment.held_cpu_milli - environment.floor_cpu_milli
+            over += by_cpu_milli if environment.number == growing else 0
             for each in sorted(environment.idle.values(), key=_idle_order):
                 if each.room.cpu_milli <= over:
                     over -= each.room.cpu_milli
@@ -384,6 +453,8 @@ def _idle_order(instance: Instance) -> tuple[int, int]:
 
 
 def end(state: State, instance: Instance, reason: str) -> None:
+    """The instance goes, and nothing is open on it. The job that it was reserved for gets others."""
+    release_set(state, instance.reserved)
     environment = state.environments[instance.environment]
     provider = state.providers[environment.provider]
     provider.used = provider.used.minus(instance.room)

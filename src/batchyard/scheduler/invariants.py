@@ -9,7 +9,7 @@ from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import TERMINATE
 from batchyard.model.needs import NOTHING, Needs
 from batchyard.scheduler import consumables, dependencies
-from batchyard.scheduler.state import Array, Environment, Job, Queue, State
+from batchyard.scheduler.state import Array, Environment, Gang, Instance, Job, Queue, State
 
 OPEN = (states.STARTING, states.RUNNING)
 
@@ -22,7 +22,14 @@ def check(state: State) -> None:
     """Raise Broken naming the first invariant that does not hold. Between turns only."""
     _require(not state.facts and not state.actions, "facts or actions are left over from a turn")
     for job in state.jobs.values():
-        _check_array(job) if isinstance(job, Array) else _check_single(job)
+        if isinstance(job, Array):
+            _check_array(job)
+        elif isinstance(job, Gang) and job.status in states.TERMINAL:
+            _require(bool(job.open_nodes) and job.open is None, f"gang {job.seq}: over, but still held")
+        else:
+            _check_single(job)
+        if isinstance(job, Gang):
+            _check_gang(state, job)
     _check_ledger(state)
     _check_consumables(state)
     _check_places(state)
@@ -68,6 +75,32 @@ def _check_array(job: Array) -> None:
         _require(not live and not counts[states.RUNNABLE], f"{name}: children run before the array's dependencies")
 
 
+def _check_gang(state: State, gang: Gang) -> None:
+    """All or nothing: all nodes were opened at once, one an instance, on instances of one type and nobody else's."""
+    name = f"gang {gang.seq} ({states.NAMES[gang.status]})"
+    opened = dict(gang.opens())
+    for index, attempt in gang.open_nodes.items():
+        _require(gang.states[index] in OPEN, f"{name}: node {index} is open in {states.NAMES[gang.states[index]]}")
+        _require(attempt.number == gang.number, f"{name}: node {index} is open for an attempt that is over")
+    if gang.open is not None:
+        waiting = [each for each, state_now in gang.states.items() if state_now in (states.PENDING, states.RUNNABLE)]
+        _require(not waiting, f"{name}: its main node has a place, nodes {waiting} have none")
+    elif gang.status in (states.PENDING, states.RUNNABLE):
+        wrong = [each for each, now in gang.states.items() if now != gang.status and each not in opened]
+        _require(not wrong, f"{name}: nodes {wrong} are not in its state")
+    environments = {attempt.environment for attempt in opened.values()}
+    _require(len(environments) <= 1, f"{name}: in environments {environments}")
+    places = [state.environments[each.environment].by_id[each.instance] for each in opened.values()]
+    _require(len(set(map(id, places))) == len(places), f"{name}: two nodes on one instance")
+    waiting_on = state.sets.get(gang.seq, [])
+    _require(not (waiting_on and (opened or gang.status != states.RUNNABLE)), f"{name}: it waits for instances")
+    _require(not waiting_on or len(waiting_on) == gang.nodes.count, f"{name}: it waits for {len(waiting_on)} instances")
+    for instance in (*places, *waiting_on):
+        _require(instance.type == (*places, *waiting_on)[0].type, f"{name}: instances of several types")
+        _require(instance.reserved == gang.seq, f"{name}: instance {instance.number} is not its own")
+        _require(len(instance.jobs) == (instance in places), f"{name}: instance {instance.number} is shared")
+
+
 def _check_ledger(state: State) -> None:
     """What is taken of providers, environments and instances is what instances and open attempts hold."""
     used = dict.fromkeys(state.providers, NOTHING)
@@ -81,7 +114,7 @@ def _check_ledger(state: State) -> None:
         held[environment.number] += instance.room.cpu_milli
     for job in state.jobs.values():
         for index, opened in job.opens():
-            environment, needs = state.environments[opened.environment], state.needs_of(job)
+            environment, needs = state.environments[opened.environment], state.needs_of(job, index)
             instance = environment.by_id.get(opened.instance)
             if opened.reclaim_ms is not None:
                 going.add((job.seq, index))
@@ -138,7 +171,7 @@ def _lent_devices(state: State) -> dict[str, list[int]]:
             environment = state.environments[opened.environment]
             instance = environment.by_id.get(opened.instance)
             (lent[environment.provider] if instance is None else on[instance.number]).extend(opened.devices)
-            gpus = state.needs_of(job).gpus
+            gpus = state.needs_of(job, index).gpus
             _require(len(opened.devices) == gpus, f"{job.seq}:{index}: GPUs {opened.devices}, it needs {gpus}")
     for name, devices in lent.items():
         _require(len(set(devices)) == len(devices), f"{name}: a GPU is lent twice: {sorted(devices)}")
@@ -155,13 +188,24 @@ def _check_instances(state: State, environment: Environment) -> None:
         _require(min(instance.free) >= 0, f"{name}: {instance.free} is free")
         booting = instance.number in environment.booting
         _require(not (booting and instance.jobs), f"{name}: jobs on an instance that is not ready")
-        placed = not booting and instance.leaving is None
+        lent = booting or bool(instance.reserved)
+        placed = not lent and instance.leaving is None
         _require((instance in environment.shelf_of(instance)) == placed, f"{name}: on the shelf exactly when ready")
         _require(instance.leaving is None or instance.jobs, f"{name}: nothing runs on it, yet it is not gone")
-        _require((instance.number in environment.idle) == (not instance.jobs and not booting), f"{name}: idle or not")
-        if not instance.jobs:
+        _require((instance.number in environment.idle) == (not instance.jobs and not lent), f"{name}: idle or not")
+        if instance.reserved:
+            _check_reserved(state, instance, name)
+        elif not instance.jobs:
             watched = any(number == instance.number for _, number in state.timers)
             _require(watched or instance.number in environment.kept, f"{name}: idle and nobody looks at it again")
+
+
+def _check_reserved(state: State, instance: Instance, name: str) -> None:
+    gang = state.jobs.get(instance.reserved)
+    _require(isinstance(gang, Gang), f"{name}: kept for job {instance.reserved}, which is none of several nodes")
+    assert gang is not None
+    held = instance in state.sets.get(gang.seq, ()) or any(each.instance == instance.id for _, each in gang.opens())
+    _require(held, f"{name}: kept for job {gang.seq}, which is not there and does not wait for it")
 
 
 def _check_places(state: State) -> None:
@@ -200,9 +244,11 @@ def _check_leaving(state: State, queue: Queue) -> None:
     for seq in set(jobs) - set(queue.left):
         for index, _ in jobs[seq].opens():
             stop = jobs[seq].stop_of(index)
-            _require(stop is not None and stop[0] == TERMINATE, f"{seq}:{index}: nobody told it to stop")
+            told = (stop is not None and stop[0] == TERMINATE) or jobs[seq].status in states.TERMINAL
+            _require(told, f"{seq}:{index}: nobody told it to stop")
         job = jobs[seq]
         waits = job.counts[states.PENDING] + job.counts[states.RUNNABLE] if isinstance(job, Array) else not job.open
+        waits = waits and job.status not in states.TERMINAL
         _require(not waits, f"job {seq}: it waits in a queue that goes, and nobody will end it")
 
 
@@ -226,7 +272,7 @@ def _check_lines(state: State) -> None:
                     _require(
                         (0, job.rank, job.seq, index) in stands, f"{job.seq}:{index}: attempt {number} is not in line"
                     )
-        elif job.status == states.RUNNABLE:
+        elif job.stands(WHOLE):
             front = 0 if job.number else 1
             _require((front, job.rank, job.seq, WHOLE) in stands, f"job {job.seq}: RUNNABLE but not in line")
 
@@ -239,7 +285,7 @@ def _check_shares(state: State) -> None:
         if job.share is not None:
             key = job.queue, job.share.id
             jobs[key] = jobs.get(key, 0) + 1
-            held[key] = held.get(key, 0) + state.needs_of(job).cpu_milli * sum(1 for _ in job.opens())
+            held[key] = held.get(key, 0) + sum(state.needs_of(job, index).cpu_milli for index, _ in job.opens())
     for queue in state.queues.values():
         told = {(queue.number, share.id): share for share in queue.shares.values()}
         of_shares = sum(cpu_milli for (number, _), cpu_milli in held.items() if number == queue.number)

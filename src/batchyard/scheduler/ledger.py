@@ -1,6 +1,7 @@
 """Who holds how much of what. Room is taken when an attempt opens and given back when it closes.
 
-On an instance it is the instance's room; an UNMANAGED environment and Fargate draw on the provider itself.
+On an instance it is the instance's room; an UNMANAGED environment and Fargate draw on the provider itself. A node of a
+multi-node job has its instance to itself: one that is reserved is neither idle nor on a shelf.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Container, Iterable
 from itertools import islice
 
 from batchyard.model.needs import Needs
+from batchyard.scheduler import capacity
 from batchyard.scheduler.state import Environment, Instance, Job, Open, State
 
 
@@ -29,7 +31,7 @@ def devices_for(state: State, opened: Open, needs: Needs) -> tuple[int, ...]:
 
 def take(state: State, job: Job, index: int, opened: Open) -> None:
     """An attempt of the job opens where `opened` says."""
-    environment, needs = state.environments[opened.environment], state.needs_of(job)
+    environment, needs = state.environments[opened.environment], state.needs_of(job, index)
     environment.open[job.seq, index] = job
     instance = environment.by_id.get(opened.instance)
     if instance is not None:
@@ -47,15 +49,18 @@ def take(state: State, job: Job, index: int, opened: Open) -> None:
 
 def give_back(state: State, job: Job, index: int, opened: Open) -> None:
     """It closes."""
-    environment, needs = state.environments[opened.environment], state.needs_of(job)
+    environment, needs = state.environments[opened.environment], state.needs_of(job, index)
     del environment.open[job.seq, index]
     state.unsettled = True
     instance = environment.by_id.get(opened.instance)
     if instance is not None:
         del instance.jobs[job.seq, index]
         instance.lent.difference_update(opened.devices)
+        reserved, instance.reserved = instance.reserved, 0
         _change(environment, instance, instance.free.plus(needs))
-        if not instance.jobs:
+        if reserved:
+            capacity.vacated(state, environment, instance)
+        elif not instance.jobs:
             instance.idle_since_ms = state.now_ms
             state.touched.add(instance.number)
         return
@@ -71,6 +76,8 @@ def _change(environment: Environment, instance: Instance, free: Needs) -> None:
     shelf = environment.shelf_of(instance)
     shelf.discard(instance)
     instance.free = free
+    if instance.reserved:
+        return
     if instance.leaving is None:
         shelf.add(instance)
     if instance.jobs:

@@ -1,4 +1,4 @@
-"""The life of a job: the only writer of a status. Every move is checked against the tables of ``model/states.py``.
+"""The life of a job: what happens to it, and what follows from that. Its states are written by ``moves.py``.
 
 Sources: reference "Job life cycle", "Array jobs", "CancelJob and TerminateJob", "Retries and timeouts".
 """
@@ -12,20 +12,21 @@ from batchyard.model.facts import (
     AttemptBegan,
     AttemptClosed,
     AttemptOpened,
-    ChildrenMoved,
     JobAdded,
     JobMoved,
     StopNoted,
 )
-from batchyard.model.ids import WHOLE
+from batchyard.model.ids import NODES, WHOLE
 from batchyard.model.jobs import CANCEL, TERMINATE
-from batchyard.scheduler import consumables, dependencies, fairshare, ledger, ordering, reclaim, retries
+from batchyard.scheduler import capacity, consumables, dependencies, fairshare, ledger, ordering, reclaim, retries
+from batchyard.scheduler.moves import move_children, move_nodes, paint, put
 from batchyard.scheduler.placement import Place
-from batchyard.scheduler.state import Array, Job, Open, State
+from batchyard.scheduler.state import Array, Gang, Job, Open, State
 
 DEPENDENCY_FAILED = "Dependent Job failed"
 CHILD_FAILED = "Array Child Job failed"
 QUEUE_DELETED = "JobQueue deleted"
+MAIN_NODE_ENDED = "Main node ended"  # a node that had not begun by then; the words are ours
 
 
 def build(state: State, event: JobSubmitted, child_status: int = states.PENDING) -> Job:
@@ -35,6 +36,10 @@ def build(state: State, event: JobSubmitted, child_status: int = states.PENDING)
     job: Job
     if event.size:
         job = Array(event.seq, event.uuid, event.queue, lane, retry, queue.line, event.size, child_status)
+    elif event.nodes is not None:
+        classes = tuple(state.classes.intern(group.needs) for group in event.nodes.groups)
+        lane = (state.lane_of(event.nodes), lane[1])
+        job = Gang(event.seq, event.uuid, event.queue, lane, retry, queue.line, event.nodes, classes, child_status)
     else:
         job = Job(event.seq, event.uuid, event.queue, lane, retry, queue.line)
     if event.share is not None and queue.policy is not None:
@@ -56,13 +61,16 @@ def add(state: State, event: JobSubmitted) -> None:
         job.status = states.PENDING
         child_status = states.RUNNABLE if free and dependencies.plain(job) else states.PENDING
         if child_status == states.RUNNABLE:
-            _paint(job, 0, job.size, states.RUNNABLE)
+            paint(job, 0, job.size, states.RUNNABLE)
             ordering.join_children(state, job, 0)
     else:
         child_status = job.status = states.RUNNABLE if free else states.PENDING
+        if isinstance(job, Gang):
+            job.states = dict.fromkeys(job.states, child_status)
         if free:
             ordering.join(state, job, WHOLE)
-    state.facts.append(JobAdded(job.seq, job.uuid, job.queue, job.size, job.status, child_status, state.now_ms))
+    nodes = (job.nodes.count, job.nodes.main) if isinstance(job, Gang) else ()
+    state.facts.append(JobAdded(job.seq, job.uuid, job.queue, job.size, job.status, child_status, state.now_ms, *nodes))
     dependencies.note_decided(state, job)
 
 
@@ -108,8 +116,10 @@ def _leave_pending(state: State, job: Job, fate: int) -> None:
     elif fate == states.FAILED:
         _fail(state, job, DEPENDENCY_FAILED)
     else:
-        _set(job, WHOLE, states.RUNNABLE)
+        put(job, WHOLE, states.RUNNABLE)
         state.facts.append(JobMoved(job.seq, WHOLE, states.PENDING, states.RUNNABLE, state.now_ms))
+        if isinstance(job, Gang):
+            move_nodes(state, job, states.RUNNABLE)
         ordering.join(state, job, WHOLE)
 
 
@@ -124,7 +134,7 @@ def _children_leave_pending(state: State, array: Array, lo: int, hi: int, fate: 
     elif fate == states.FAILED:
         _fail_children(state, array, lo, hi, DEPENDENCY_FAILED)
     else:
-        _move_children(state, array, lo, hi, states.RUNNABLE, None)
+        move_children(state, array, lo, hi, states.RUNNABLE, None)
         ordering.join_children(state, array, lo)
 
 
@@ -132,26 +142,34 @@ def _children_leave_pending(state: State, array: Array, lo: int, hi: int, fate: 
 
 
 def open_attempt(state: State, job: Job, index: int, place: Place) -> None:
-    """RUNNABLE to STARTING at `place`; takes its room."""
-    number, environment = job.number_of(index) + 1, place.environment
+    """RUNNABLE to STARTING at `place`; takes its room.
+
+    Of a multi-node job the main node is opened first; the others have their places, and start once it runs.
+    """
+    is_node = index >= NODES
+    number, environment = job.number_of(index) + (not is_node), place.environment
     opened = Open(number, environment.number, place.instance, state.now_ms)
-    _set(job, index, states.STARTING)
+    put(job, index, states.STARTING)
     if isinstance(job, Array):
         job.numbers[index] = number
         job.open_children[index] = opened
+    elif isinstance(job, Gang) and is_node:
+        job.open_nodes[index] = opened
     else:
         job.number = number
         job.open = opened
-    opened.devices = ledger.devices_for(state, opened, state.needs_of(job))
+    opened.devices = ledger.devices_for(state, opened, state.needs_of(job, index))
     ledger.take(state, job, index, opened)
-    fairshare.taken(state, job, state.needs_of(job).cpu_milli)
-    consumables.take(state, job)
+    fairshare.taken(state, job, state.needs_of(job, index).cpu_milli)
+    if not is_node:
+        consumables.take(state, job)
     state.facts.append(
         AttemptOpened(
             job.seq, index, number, job.uuid, environment.number, place.instance, state.now_ms, opened.devices
         )
     )
-    state.actions.append(StartAttempt(job.seq, index, number, job.uuid, environment.number))
+    if not is_node:
+        state.actions.append(StartAttempt(job.seq, index, number, job.uuid, environment.number))
 
 
 def begin(state: State, job: Job, index: int, at_ms: int) -> None:
@@ -161,8 +179,10 @@ def begin(state: State, job: Job, index: int, at_ms: int) -> None:
     if opened.started_ms is not None:
         return
     opened.started_ms = max(at_ms, opened.opened_ms)
-    _set(job, index, states.RUNNING)
+    put(job, index, states.RUNNING)
     state.facts.append(AttemptBegan(job.seq, index, opened.number, opened.started_ms))
+    if isinstance(job, Gang) and index == WHOLE:
+        _start_nodes(state, job)
 
 
 def close(state: State, job: Job, index: int, ending: Ending) -> None:
@@ -178,19 +198,26 @@ def close(state: State, job: Job, index: int, ending: Ending) -> None:
     if stop is not None and terminated:
         ending = ending._replace(status_reason=stop[1])
         to = states.FAILED
+    elif index >= NODES and job.status == states.RUNNABLE:
+        to = states.RUNNABLE  # the job is tried again, and its nodes with it
     elif ending.exit_code == 0 and not ending.timed_out:
         to = states.SUCCEEDED
+    elif index >= NODES:
+        to = states.FAILED
     else:
         to = states.RUNNABLE if stop is None and retries.again(job.retry, opened.number, ending) else states.FAILED
-    _set(job, index, to)
+    put(job, index, to)
     _drop_open(job, index)
+    state.facts.append(AttemptClosed(job.seq, index, opened.number, before, to, ending, state.now_ms, terminated))
     ledger.give_back(state, job, index, opened)
     state.going.pop((job.seq, index), None)
-    fairshare.taken(state, job, -state.needs_of(job).cpu_milli)
-    consumables.give_back(state, job, began=ending.started_ms is not None)
-    state.facts.append(AttemptClosed(job.seq, index, opened.number, before, to, ending, state.now_ms, terminated))
+    fairshare.taken(state, job, -state.needs_of(job, index).cpu_milli)
+    if index < NODES:
+        consumables.give_back(state, job, began=ending.started_ms is not None)
     state.actions.append(ReleaseAttempt(job.seq, index, opened.number, job.uuid, opened.environment))
-    if to == states.RUNNABLE:
+    if isinstance(job, Gang):
+        _gang_closed(state, job, index, opened.started_ms is not None)
+    elif to == states.RUNNABLE:
         ordering.join(state, job, index)
     else:
         _settled(state, job, index, index + 1, to)
@@ -213,13 +240,64 @@ def _dated(ending: Ending, opened: Open, now_ms: int) -> Ending:
 
 
 def _drop_open(job: Job, index: int) -> None:
-    if isinstance(job, Array):
+    if isinstance(job, Gang) and index != WHOLE:
+        del job.open_nodes[index]
+    elif isinstance(job, Array):
         del job.open_children[index]
         if job.children[index] in states.TERMINAL:
             job.numbers.pop(index, None)
             job.stops.pop(index, None)
     else:
         job.open = None
+
+
+# -- multi-node jobs ---------------------------------------------------------------------------------------------
+#
+# The main node's exit decides for the job; then the other nodes are stopped. Until the last of them is closed, the job
+# is held, be it over, and not tried again (reference "Multi-node parallel jobs").
+
+
+def _start_nodes(state: State, gang: Gang) -> None:
+    """The main node runs: the others may. Who was told to end meanwhile needs no others."""
+    if _is_terminated(gang.stop):
+        _close_all_unstarted(state, gang)
+    for index, opened in sorted(gang.open_nodes.items()):
+        state.actions.append(StartAttempt(gang.seq, index, opened.number, gang.uuid, opened.environment))
+
+
+def _gang_closed(state: State, gang: Gang, index: int, begun: bool) -> None:
+    """An attempt is over; `begun`: it had told that it runs."""
+    if index == WHOLE:
+        if gang.status == states.RUNNABLE:
+            move_nodes(state, gang, states.RUNNABLE, number=gang.number)
+        else:
+            _settled(state, gang, WHOLE, WHOLE + 1, gang.status)
+        if begun:
+            for each in sorted(gang.open_nodes):
+                _order_stop(state, gang, each)
+        elif gang.open_nodes:
+            _close_all_unstarted(state, gang)  # the last of them does what is left to do
+            return
+    if gang.open is None and not gang.open_nodes:
+        _gang_left(state, gang)
+
+
+def _close_all_unstarted(state: State, gang: Gang) -> None:
+    for index in sorted(gang.open_nodes):
+        close_unstarted(state, gang, index)
+
+
+def close_unstarted(state: State, gang: Gang, index: int) -> None:
+    """The node was never told to start, or never did."""
+    close(state, gang, index, Ending(None, MAIN_NODE_ENDED))
+
+
+def _gang_left(state: State, gang: Gang) -> None:
+    """Nothing of it is open: it may be tried again, or leaves."""
+    if gang.status == states.RUNNABLE:
+        ordering.join(state, gang, WHOLE)
+    elif gang.seq in state.jobs:
+        _leave(state, gang)
 
 
 # -- cancel and terminate ----------------------------------------------------------------------------------------
@@ -235,7 +313,7 @@ def stop(state: State, event: StopRequested) -> None:
             _stop_array(state, job, event.kind, event.reason)
         elif 0 <= event.index < job.size:
             _stop_one(state, job, event.index, event.kind, event.reason)
-    elif event.index == WHOLE:
+    elif event.index == WHOLE:  # of a node nobody asks: its id leads to its job
         _stop_one(state, job, WHOLE, event.kind, event.reason)
 
 
@@ -257,6 +335,9 @@ def _stop_one(state: State, job: Job, index: int, kind: int, reason: str) -> Non
     state.facts.append(StopNoted(job.seq, index, index + 1, kind, reason, state.now_ms))
     if running:
         _order_stop(state, job, index)
+        if isinstance(job, Gang) and job.open is not None and job.open.started_ms is not None:
+            for each in sorted(job.open_nodes):
+                _order_stop(state, job, each)
     elif current == states.RUNNABLE and isinstance(job, Array):
         _fail_children(state, job, index, index + 1, reason)
     elif current == states.RUNNABLE:
@@ -317,7 +398,7 @@ def bring_to_end(state: State, job: Job, reason: str, bound: int) -> bool:
 
 
 def _bring_single_to_end(state: State, job: Job, reason: str, bound: int) -> bool:
-    if job.open is not None and _is_terminated(job.stop):
+    if job.status in states.TERMINAL or (job.open is not None and _is_terminated(job.stop)):
         return True
     if len(state.facts) >= bound:
         return False
@@ -347,46 +428,20 @@ def _order_stop(state: State, job: Job, index: int) -> None:
 # -- moves -------------------------------------------------------------------------------------------------------
 
 
-def _set(job: Job, index: int, to: int) -> None:
-    """Move one single job or one child, in memory."""
-    if index == WHOLE:
-        states.check_job_move(f"job {job.uuid}", job.status, to)
-        job.status = to
-        return
-    assert isinstance(job, Array)
-    before = job.children[index]
-    states.check_job_move(f"job {job.uuid}:{index}", before, to)
-    job.children[index] = to
-    job.counts[before] -= 1
-    job.counts[to] += 1
-
-
-def _paint(array: Array, lo: int, hi: int, to: int) -> None:
-    """Move children lo..hi-1, all in one state, in memory; in place, because downstreams share the vector."""
-    before = array.children[lo]
-    states.check_job_move(f"job {array.uuid}:{lo}", before, to)
-    array.children[lo:hi] = bytes([to]) * (hi - lo)
-    array.counts[before] -= hi - lo
-    array.counts[to] += hi - lo
-
-
-def _move_children(state: State, array: Array, lo: int, hi: int, to: int, reason: str | None) -> None:
-    before = array.children[lo]
-    _paint(array, lo, hi, to)
-    state.facts.append(ChildrenMoved(array.seq, lo, hi, before, to, state.now_ms, reason))
-
-
 def _fail(state: State, job: Job, reason: str) -> None:
     """A single job that holds no attempt fails."""
     before = job.status
-    _set(job, WHOLE, states.FAILED)
+    put(job, WHOLE, states.FAILED)
     state.facts.append(JobMoved(job.seq, WHOLE, before, states.FAILED, state.now_ms, reason))
+    if isinstance(job, Gang):
+        move_nodes(state, job, states.FAILED, reason)
+        capacity.release_set(state, job.seq)
     _settled(state, job, WHOLE, WHOLE + 1, states.FAILED)
 
 
 def _fail_children(state: State, array: Array, lo: int, hi: int, reason: str) -> None:
     """Children that hold no attempt fail."""
-    _move_children(state, array, lo, hi, states.FAILED, reason)
+    move_children(state, array, lo, hi, states.FAILED, reason)
     for index in range(lo, hi) if array.numbers or array.stops else ():
         array.numbers.pop(index, None)
         array.stops.pop(index, None)
@@ -407,6 +462,12 @@ def _settled(state: State, job: Job, lo: int, hi: int, outcome: int) -> None:
         reason = _reason_of_failure(state, job) if failed else None
         state.facts.append(JobMoved(job.seq, WHOLE, before, to, state.now_ms, reason))
     dependencies.tell_whole(state, job)
+    if not isinstance(job, Gang) or not job.open_nodes:
+        _leave(state, job)
+
+
+def _leave(state: State, job: Job) -> None:
+    """Nothing of it lives."""
     state.ended[job.seq] = state.jobs.pop(job.seq)
     consumables.detach(job)
     if job.share is not None:

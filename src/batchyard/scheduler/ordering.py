@@ -92,7 +92,7 @@ def _standing(state: State, line: Line, entry: Entry) -> tuple[Job, int] | None:
             job.ready_from = job.size
             job.in_line = False
         return None
-    return (job, index) if job.state_of(index) == states.RUNNABLE else None
+    return (job, index) if job.stands(index) else None
 
 
 def _drop(state: State, line: Line, lane: Lane) -> None:
@@ -175,7 +175,7 @@ def _those_of(job: Job, entry: Entry) -> Iterator[tuple[Job, int]]:
     front, _, _, index = entry
     if isinstance(job, Array) and front == BACK:
         yield from ((job, child) for child in _untried(job))
-    elif job.state_of(index) == states.RUNNABLE:
+    elif job.stands(index):
         yield job, index
 
 

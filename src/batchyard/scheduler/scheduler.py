@@ -35,7 +35,7 @@ from batchyard.model.events import (
     TimingSet,
 )
 from batchyard.model.facts import Fact, ProviderRecorded, RequestApplied, TimingRecorded
-from batchyard.model.ids import WHOLE, executor_name
+from batchyard.model.ids import NODES, WHOLE, executor_name
 from batchyard.model.jobs import TERMINATE
 from batchyard.model.needs import Needs
 from batchyard.model.shares import HeldShare
@@ -56,7 +56,7 @@ from batchyard.scheduler import (
 )
 from batchyard.scheduler.front import Front
 from batchyard.scheduler.serving import FACTS_PER_TURN
-from batchyard.scheduler.state import Array, Environment, Job, Open, Provider, Queue, State
+from batchyard.scheduler.state import Array, Environment, Gang, Job, Open, Provider, Queue, State
 from batchyard.scheduler.verdicts import Look
 
 
@@ -373,9 +373,13 @@ def _executor_surveyed(state: State, event: ExecutorSurveyed) -> None:
         for index, opened in sorted(job.opens(), key=lambda item: item[0]):
             if executor_name(state.environments[opened.environment].provider) != event.provider:
                 continue
+            if job.open_of(index) is not opened:
+                continue  # it went with its main node
             order = (job.seq, index, opened.number, job.uuid, opened.environment)
             stop = job.stop_of(index)
-            if (job.seq, index, opened.number) in event.living:
+            if isinstance(job, Gang) and index != WHOLE:
+                _heal_node(state, job, index, opened, event)
+            elif (job.seq, index, opened.number) in event.living:
                 if stop is not None and stop[0] == TERMINATE:
                     state.actions.append(StopAttempt(*order))
                 reclaim.order_again(state, (job.seq, index), opened)
@@ -385,6 +389,22 @@ def _executor_surveyed(state: State, event: ExecutorSurveyed) -> None:
                 lifecycle.close(state, job, index, Ending(None, stop[1]))
             else:
                 state.actions.append(StartAttempt(*order))
+
+
+def _heal_node(state: State, gang: Gang, index: int, opened: Open, event: ExecutorSurveyed) -> None:
+    """The same for a node beside the main one: it starts when that runs, and stops when that is over."""
+    main = gang.open
+    wanted = main is not None and not (gang.stop is not None and gang.stop[0] == TERMINATE)
+    order = (gang.seq, index, opened.number, gang.uuid, opened.environment)
+    if (gang.seq, index, opened.number) in event.living:
+        if not wanted:
+            state.actions.append(StopAttempt(*order))
+    elif opened.started_ms is not None:
+        lifecycle.lost(state, gang, index)
+    elif not wanted:
+        lifecycle.close_unstarted(state, gang, index)
+    elif main is not None and main.started_ms is not None:
+        state.actions.append(StartAttempt(*order))
 
 
 # -- restore ---------------------------------------------------------------------------------------------------------
@@ -397,18 +417,26 @@ def _restore_job(state: State, held: HeldJob) -> None:
     if isinstance(job, Array):
         _restore_children(job, held)
     else:
+        if isinstance(job, Gang):
+            job.states = dict(zip(job.states, held.states, strict=True))
         job.number = held.attempts.get(WHOLE, 0)
     for attempt in held.open_attempts:
         opened = Open(attempt.number, attempt.environment, attempt.instance, attempt.opened_ms, attempt.started_ms)
         opened.reclaim_ms, opened.devices = attempt.reclaim_ms, attempt.devices
         if isinstance(job, Array):
             job.open_children[attempt.index] = opened
+        elif isinstance(job, Gang) and attempt.index != WHOLE:
+            job.open_nodes[attempt.index] = opened
         else:
             job.open = opened
         ledger.take(state, job, attempt.index, opened)
         reclaim.note_going_slice(state, (job.seq, attempt.index), opened)
-        fairshare.restore(state.queues[job.queue], job.share, held.submitted.needs.cpu_milli)
-        consumables.restore(state, job)
+        needs = state.needs_of(job, attempt.index)
+        fairshare.restore(state.queues[job.queue], job.share, needs.cpu_milli)
+        if attempt.index < NODES:
+            consumables.restore(state, job)
+    if held.open_attempts:
+        state.sets.pop(job.seq, None)  # its instances hold it
     _restore_line(state, job)
 
 
@@ -426,7 +454,7 @@ def _restore_children(array: Array, held: HeldJob) -> None:
 
 def _restore_line(state: State, job: Job) -> None:
     if not isinstance(job, Array):
-        if job.status == states.RUNNABLE:
+        if job.stands(WHOLE):
             ordering.join(state, job, WHOLE)
         return
     first = job.children.find(states.RUNNABLE)

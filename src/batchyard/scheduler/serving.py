@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from heapq import heappop, heappush
 from itertools import islice
 
-from batchyard.scheduler import blocked, capacity, fairshare, lifecycle, ordering, passing, placement
+from batchyard.scheduler import blocked, capacity, fairshare, gangs, lifecycle, ordering, passing, placement
 from batchyard.scheduler.lines import Line
-from batchyard.scheduler.state import Job, Queue, State
+from batchyard.scheduler.state import Gang, Job, Queue, State
 
 FACTS_PER_TURN = 2000
 ROUNDS = 50  # of looking at all queues in one turn
@@ -24,6 +24,7 @@ def serve(state: State) -> None:
     it again after somebody had to make room, until nobody has. What is left after ROUNDS is the next turn's work."""
     ordering.offer(state)
     state.contested = []
+    gangs.start_ready(state, FACTS_PER_TURN)
     state.unsettled = True
     for _ in range(ROUNDS):
         pledges = capacity.Pledges()
@@ -58,6 +59,13 @@ def _serve(state: State, queues: list[Queue], pledges: capacity.Pledges, stuck: 
             if head is None:
                 continue
             job, index = head
+            if isinstance(job, Gang):
+                if gangs.start(state, queue, job, pledges):
+                    ordering.offer(state)
+                    continue
+                if job.seq in state.sets:
+                    _foresee(state, queue, line, pledges)
+                break
             pledged, claims = pledges.made, pledges.claims
             place = _place_for(state, queue, job, pledges)
             if place is None:
@@ -110,6 +118,9 @@ def _pass_one(state: State, queue: Queue, line: Line, head: passing.Head, pledge
         if found is None:
             continue
         job, index = found
+        if isinstance(job, Gang):
+            head.hopeless.add(lane)  # nobody looks whether all of its nodes could pass
+            continue
         admitted = queue.policy is None or fairshare.admits(state, queue, state.needs_of(job).cpu_milli)
         place = passing.find(state, queue, job, head, pledges) if admitted else None
         if place is not None:
@@ -135,5 +146,5 @@ def _foresee(state: State, queue: Queue, line: Line, pledges: capacity.Pledges) 
         cpu_milli += needs.cpu_milli
         if by_turn and not fairshare.admits(state, queue, cpu_milli):
             return
-        if number and not placement.foresee(state, queue, needs, pledges):
+        if number and (isinstance(job, Gang) or not placement.foresee(state, queue, needs, pledges)):
             return

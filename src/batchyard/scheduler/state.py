@@ -16,8 +16,8 @@ from batchyard.model.blocked import Block, TimeLimit
 from batchyard.model.consumables import Asks
 from batchyard.model.environments import Capacity, HeldInstance, InstanceType, Timing
 from batchyard.model.facts import Fact
-from batchyard.model.ids import WHOLE
-from batchyard.model.jobs import RetryPolicy
+from batchyard.model.ids import NODES, WHOLE
+from batchyard.model.jobs import Nodes, RetryPolicy
 from batchyard.model.needs import NOTHING, Needs, NeedsClasses
 from batchyard.model.shares import SharePolicy
 from batchyard.scheduler.lines import Entry, Lane, Line
@@ -143,6 +143,14 @@ class Job:
         """The line of its queue or share."""
         return self.line if self.askers is None else self.askers.line
 
+    def needs_at(self, index: int) -> int:
+        """The needs class of an attempt."""
+        return self.needs
+
+    def stands(self, index: int) -> bool:
+        """Whether an entry of the waiting line for it still counts."""
+        return self.state_of(index) == states.RUNNABLE
+
     def state_of(self, index: int) -> int:
         return self.status
 
@@ -208,12 +216,57 @@ class Array(Job):
         yield from self.open_children.items()
 
 
+class Gang(Job):
+    """A multi-node job. It is its main node: status, attempt and needs of index WHOLE are those of the main node. The
+    others (index NODES + number) have states of their own; the number of their latest attempt is that of the job.
+    """
+
+    __slots__ = ("nodes", "states", "open_nodes", "classes")
+
+    def __init__(
+        self,
+        seq: int,
+        uuid: str,
+        queue: int,
+        lane: Lane,
+        retry: RetryPolicy,
+        line: Line,
+        nodes: Nodes,
+        classes: tuple[int, ...],
+        node_state: int,
+    ):
+        super().__init__(seq, uuid, queue, lane, retry, line)
+        self.nodes = nodes
+        self.classes = classes  # needs classes, one for each group of nodes
+        self.states = {NODES + number: node_state for number in range(nodes.count) if number != nodes.main}
+        self.open_nodes: dict[int, Open] = {}
+
+    def needs_at(self, index: int) -> int:
+        number = self.nodes.main if index == WHOLE else index - NODES
+        return next(each for group, each in zip(self.nodes.groups, self.classes, strict=True) if number < group.hi)
+
+    def stands(self, index: int) -> bool:
+        return self.status == states.RUNNABLE and not self.open_nodes
+
+    def state_of(self, index: int) -> int:
+        return self.status if index == WHOLE else self.states[index]
+
+    def open_of(self, index: int) -> Open | None:
+        return self.open if index == WHOLE else self.open_nodes.get(index)
+
+    def opens(self) -> Iterator[tuple[int, Open]]:
+        yield from super().opens()
+        yield from self.open_nodes.items()
+
+
 class Instance:
-    """A machine of a managed environment. `free` and `jobs` are indices over open attempts."""
+    """A machine of a managed environment. `free` and `jobs` are indices over open attempts. One that is `reserved` for
+    a multi-node job takes no other from its launch until the job's attempt there is over, or does not come.
+    """
 
     __slots__ = (
         "number", "id", "environment", "type", "room", "usable", "free", "jobs", "ready_ms", "idle_since_ms",
-        "leaving", "devices", "lent",
+        "leaving", "reserved", "devices", "lent",
     )  # fmt: skip
 
     def __init__(self, held: HeldInstance):
@@ -230,6 +283,7 @@ class Instance:
         self.leaving = held.leaving
         self.devices = held.devices  # its GPUs, as the provider numbers them
         self.lent: set[int] = set()  # of these, to attempts; an index
+        self.reserved = held.reserved
 
 
 class Environment:
@@ -343,9 +397,9 @@ class State:
 
     __slots__ = (
         "jobs", "ended", "queues", "environments", "left", "providers", "timing", "instances", "launched", "timers",
-        "going", "touched", "charged", "fading", "classes", "policies", "share_policies", "work", "order",
-        "leaving_queues", "leaving_environments", "consumables", "stirred", "freed", "used", "entered", "stuck",
-        "contested", "placed_ms", "unsettled", "applied_seq", "now_ms", "facts", "actions",
+        "going", "sets", "touched", "charged", "fading", "classes", "gangs", "policies", "share_policies", "work",
+        "order", "leaving_queues", "leaving_environments", "consumables", "stirred", "freed", "used", "entered",
+        "stuck", "contested", "placed_ms", "unsettled", "applied_seq", "now_ms", "facts", "actions",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -358,6 +412,7 @@ class State:
         self.timing = Timing()
         self.instances: dict[int, Instance] = {}
         self.launched = 0  # the number of the latest instance
+        self.sets: dict[int, list[Instance]] = {}  # by the multi-node job that waits for them; an index over instances
         self.timers: list[tuple[int, int]] = []  # heap of (when, instance) to look at; an index over instances
         self.going: dict[int | tuple[int, int], tuple[str, Needs, int]] = {}  # see reclaim.py; an index
         self.charged: set[tuple[int, str]] = set()  # (queue, share) whose use is to be recorded after this turn
@@ -369,6 +424,7 @@ class State:
         self.used: set[int] = set()  # resources whose use is to be recorded after this turn
         self.entered = 0  # entries made in lines of resources
         self.classes = NeedsClasses()
+        self.gangs: dict[Nodes, int] = {}
         self.policies: dict[RetryPolicy, RetryPolicy] = {}
         self.share_policies: dict[int, SharePolicy] = {}
         self.work: list[tuple[int, int]] = []  # heap of PENDING (job, index) whose fate is decided; an index over jobs
@@ -384,8 +440,12 @@ class State:
         self.facts: list[Fact] = []
         self.actions: list[Action] = []
 
-    def needs_of(self, job: Job) -> Needs:
-        return self.classes[job.needs]
+    def needs_of(self, job: Job, index: int = WHOLE) -> Needs:
+        return self.classes[job.needs_at(index)]
+
+    def lane_of(self, nodes: Nodes) -> int:
+        """What stands for equal multi-node jobs where others have their needs class; below 0."""
+        return self.gangs.setdefault(nodes, -1 - len(self.gangs))
 
     def intern(self, retry: RetryPolicy) -> RetryPolicy:
         return self.policies.setdefault(retry, retry)

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from batchyard.model import facts
-from batchyard.model.ids import WHOLE
+from batchyard.model.ids import NODES, WHOLE
 from batchyard.model.states import RUNNABLE, RUNNING, STARTING, TERMINAL
 from batchyard.store import columns
 from batchyard.store.queries import queries
@@ -50,8 +50,8 @@ class Batch:
 
     __slots__ = ("_lanes", "_expected", "_sweeping", "log_of")
 
-    def __init__(self, log_of: Callable[[int, int], int]) -> None:
-        self.log_of = log_of  # the number of the place where a job's attempts log, for one opened at a time
+    def __init__(self, log_of: Callable[[int, int, int], int]) -> None:
+        self.log_of = log_of  # the number of the place where attempts of (job, index) log, for one opened at a time
         self._lanes: dict[str, list[tuple[str, list]]] = {lane: [] for lane in LANES}
         self._expected: dict[str, int] = dict.fromkeys(LANES, 0)
         self._sweeping: set[str] = set()
@@ -176,14 +176,18 @@ def request_applied(batch: Batch, fact: facts.RequestApplied) -> None:
 def job_added(batch: Batch, fact: facts.JobAdded) -> None:
     ended = fact.at_ms if fact.status in TERMINAL else None
     row = (fact.job, columns.pack_uuid(fact.uuid), fact.queue, fact.size, fact.status, fact.at_ms, ended)
-    batch.add("added", _SQL.add_job, row)
+    batch.add("added", _SQL.add_job, (*row, fact.nodes))
+    if fact.nodes:
+        nodes = {"job": fact.job, "nodes": fact.nodes, "main": fact.main, "first": NODES, "status": fact.child_status}
+        batch.add("spawned", _SQL.add_nodes, nodes, fact.nodes - 1)
     if fact.size:
         ended = fact.at_ms if fact.child_status in TERMINAL else None
         children = {"job": fact.job, "size": fact.size, "status": fact.child_status, "stopped_ms": ended}
         batch.add("spawned", _SQL.add_children, children, fact.size)
         if fact.status in TERMINAL:
             batch.add("over", _SQL.end_array, (fact.job,))
-    detail = columns.encode({"size": fact.size, "child_status": fact.child_status}) if fact.size else None
+    told = {"size": fact.size} if fact.size else {"nodes": fact.nodes} if fact.nodes else None
+    detail = told and columns.encode(told | {"child_status": fact.child_status})
     batch.tell(fact.at_ms, "added", fact.job, WHOLE, WHOLE + 1, fact.status, None, detail, None)
 
 
@@ -200,13 +204,13 @@ def children_moved(batch: Batch, fact: facts.ChildrenMoved) -> None:
     row = (fact.to, fact.status_reason, ended, fact.job, fact.lo, fact.hi, fact.before)
     batch.add("children", _SQL.move_children, row, fact.hi - fact.lo)
     detail = _reason_detail(fact.status_reason)
-    batch.tell(fact.at_ms, "moved", fact.job, fact.lo, fact.hi, fact.to, None, detail, fact.before)
+    batch.tell(fact.at_ms, "moved", fact.job, fact.lo, fact.hi, fact.to, fact.number, detail, fact.before)
 
 
 def attempt_opened(batch: Batch, fact: facts.AttemptOpened) -> None:
     job, index, number = fact.job, fact.index, fact.number
     task = columns.pack_task(fact.uuid, index, number)
-    log, devices = batch.log_of(job, fact.at_ms), columns.pack_devices(fact.devices)
+    log, devices = batch.log_of(job, index, fact.at_ms), columns.pack_devices(fact.devices)
     row = (job, index, number, fact.environment, fact.instance, task, fact.at_ms, log, devices)
     batch.add("opened", _SQL.open_attempt, row)
     batch.move(job, index, RUNNABLE, STARTING, fact.at_ms, number=number)
@@ -312,7 +316,7 @@ _APPLY = {
 }
 
 
-def apply(db: sqlite3.Connection, recorded: Sequence[facts.Fact], log_of: Callable[[int, int], int]) -> None:
+def apply(db: sqlite3.Connection, recorded: Sequence[facts.Fact], log_of: Callable[[int, int, int], int]) -> None:
     """Write the rows and the journal of `recorded` into the open transaction."""
     batch = Batch(log_of)
     for fact in recorded:

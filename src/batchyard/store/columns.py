@@ -12,7 +12,7 @@ from batchyard.model.blocked import TimeLimit, code_of
 from batchyard.model.consumables import Asks
 from batchyard.model.environments import Capacity, HeldInstance, Leaving
 from batchyard.model.events import ConsumableChanged, EnvironmentChanged, PolicyChanged, QueueChanged
-from batchyard.model.jobs import RetryPolicy
+from batchyard.model.jobs import Nodes, RetryPolicy
 from batchyard.model.needs import Needs
 from batchyard.model.shares import SharePolicy
 
@@ -94,6 +94,7 @@ _policy_decoder = msgspec.json.Decoder(SharePolicy | None)
 _consumable_decoder = msgspec.json.Decoder(ConsumableValue)
 _asks_decoder = msgspec.json.Decoder(Asks)
 _upstreams_decoder = msgspec.json.Decoder(tuple[StoredUpstream, ...])
+_nodes_decoder = msgspec.json.Decoder(Nodes)
 _retry_decoder = msgspec.json.Decoder(RetryPolicy)
 _ONCE = RetryPolicy()
 
@@ -142,6 +143,19 @@ def unpack_retry(text: str | None) -> RetryPolicy:
     return _ONCE if text is None else _retry_decoder.decode(text)
 
 
+def pack_nodes(nodes: Nodes | None) -> str | None:
+    return None if nodes is None else encode(nodes)
+
+
+@lru_cache(maxsize=1024)
+def _unpack_nodes(text: str) -> Nodes:
+    return _nodes_decoder.decode(text)
+
+
+def unpack_nodes(text: str | None) -> Nodes | None:
+    return None if text is None else _unpack_nodes(text)
+
+
 def unpack_upstreams(text: str | None) -> tuple[StoredUpstream, ...]:
     return () if text is None else _upstreams_decoder.decode(text)
 
@@ -162,13 +176,13 @@ def unpack_asks(text: str | None) -> Asks:
 
 def unpack_instance(row: tuple) -> HeldInstance:
     """A row of ``instances`` that exists."""
-    number, name, environment, kind, *room, usable_mib, launched, ready, idle, devices, warned, reclaim, cause, told = (
-        row
+    number, name, environment, kind, cpu_milli, memory_mib, gpus, *rest = row
+    usable_mib, launched, ready, idle, reserved, devices, warned, *leaves = rest
+    leaving = None if warned is None else Leaving(warned, *leaves)
+    room, held = Needs(cpu_milli, memory_mib, gpus), unpack_devices(devices)
+    return HeldInstance(
+        number, name, environment, kind, room, usable_mib, launched, ready, idle, reserved, held, leaving
     )
-    leaving = None if warned is None else Leaving(warned, reclaim, cause, told)
-    times = (launched, ready, idle)
-    gpus = unpack_devices(devices)
-    return HeldInstance(number, name, environment, kind, Needs(*room), usable_mib, *times, gpus, leaving)
 
 
 def unpack_change(

@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from batchyard.errors import Unavailable
 from batchyard.model import ids
@@ -26,10 +26,11 @@ from batchyard.model.events import (
     Upstream,
 )
 from batchyard.model.facts import Fact
-from batchyard.model.jobs import N_TO_N, AttemptSpec, OpenAttempt
+from batchyard.model.jobs import N_TO_N, AttemptSpec, Nodes, OpenAttempt, container_of
 from batchyard.model.logplaces import log_place
 from batchyard.model.needs import Needs
 from batchyard.model.shares import HeldShare
+from batchyard.model.states import TERMINAL
 from batchyard.ports import Snapshot
 from batchyard.store import columns
 from batchyard.store.apply import apply
@@ -173,13 +174,14 @@ class SqliteCommits:
         except sqlite3.Error:
             self._state.close()  # which undoes it as well; every later call raises
 
-    def _log_of(self, job: int, at_ms: int) -> int:
-        """Where attempts of the job log. Its request is read anyhow: the order to start the attempt comes next."""
+    def _log_of(self, job: int, index: int, at_ms: int) -> int:
+        """Where attempts of the job, child or node log. Its request is read anyhow: the order to start comes next."""
         found = self._job_spec(job)
         if found is None:
             return NOWHERE
-        spec = found[1]
-        return self._places.number(log_place(spec.region, spec.definition_name, spec.container), at_ms)
+        spec = found.spec
+        container = container_of(found.body, spec.nodes, index)
+        return self._places.number(log_place(spec.region, spec.definition_name, container), at_ms)
 
     # -- requests as events ------------------------------------------------------------------------------------
 
@@ -269,14 +271,17 @@ class SqliteCommits:
         held = {row[0] for row in live}
         marked = _by_job(state.execute(_STATES.live_marked))
         opened = _by_job(state.execute(_STATES.open_attempts))
-        submitted = self._resolved(list(self._submitted([row[0] for row in live])), held.__contains__)
+        over = {row[0] for row in live if row[1] in TERMINAL}  # but for nodes that still run: they wait on nobody
+        jobs = self._submitted([row[0] for row in live])
+        jobs = [job._replace(upstreams=()) if job.seq in over else job for job in jobs]
+        submitted = self._resolved(jobs, held.__contains__)
         if len(submitted) != len(live):
             raise StoreError(
                 f"state.db holds {len(live)} live jobs, requests.db knows {len(submitted)} of them: they are not of "
                 "one data directory. Restore both from the same backup."
             )
         return [
-            _held_job(job, row, self._child_states(job.seq) if job.size else b"", marked, opened)
+            _held_job(job, row, self._child_states(job.seq) if job.size or job.nodes else b"", marked, opened)
             for job, row in zip(submitted, live, strict=True)
         ]
 
@@ -293,8 +298,8 @@ class SqliteCommits:
         if row is None:
             raise StoreError(f"Attempt {number} of job {job} (index {index}) was never opened: commit it first.")
         opened_ms, environment, instance, devices = row
-        uuid, of_job = self._job_spec(job)
-        return of_job._replace(
+        uuid, of_job, body = self._job_spec(job)
+        spec = of_job._replace(
             attempt=ids.attempt_id(uuid, index, number),
             job_id=ids.job_id(uuid, index),
             index=index,
@@ -303,16 +308,18 @@ class SqliteCommits:
             opened_ms=opened_ms,
             fargate=not instance,
             devices=columns.unpack_devices(devices),
+            container=container_of(body, of_job.nodes, index),
         )
+        return spec if of_job.nodes is None else _of_node(spec, of_job.nodes, uuid)
 
     def _read_environment_name(self, environment: int) -> str:
         return self._requests.execute(_ENVIRONMENTS.by_id, (environment,)).fetchone()[2]
 
-    def _read_job_spec(self, job: int) -> tuple[str, AttemptSpec] | None:
+    def _read_job_spec(self, job: int) -> _JobSpec | None:
         row = self._requests.execute(_SUBMISSIONS.for_attempt, (job,)).fetchone()
         if row is None:
             return None
-        packed, name, size, region, queue, definition, cpu_milli, memory_mib, gpus, timeout_s, content = row
+        packed, name, size, region, queue, definition, cpu_milli, memory_mib, gpus, timeout_s, nodes, content = row
         body = columns.decode(content)
         spec = AttemptSpec(
             attempt="",
@@ -328,16 +335,35 @@ class SqliteCommits:
             needs=Needs(cpu_milli, memory_mib, gpus),
             timeout_s=timeout_s,
             opened_ms=0,
-            container=body["container"],
+            container={},
             refused=body.get("refused"),
+            nodes=columns.unpack_nodes(nodes),
         )
-        return columns.unpack_uuid(packed), spec
+        return _JobSpec(columns.unpack_uuid(packed), spec, body)
+
+
+class _JobSpec(NamedTuple):
+    """What the attempts of a job have in common."""
+
+    uuid: str
+    spec: AttemptSpec  # without a container
+    body: dict[str, Any]
+
+
+def _of_node(spec: AttemptSpec, nodes: Nodes, uuid: str) -> AttemptSpec:
+    """The main node has the job's attempt and its timeout; all have ids of their own as callers see it."""
+    number = nodes.number(spec.index)
+    return spec._replace(
+        index=ids.NODES + number,
+        job_id=ids.job_id(uuid, ids.NODES + number),
+        needs=nodes.needs_of(number),
+        timeout_s=spec.timeout_s if number == nodes.main else None,
+    )
 
 
 def _job_submitted(row: tuple) -> JobSubmitted:
-    seq, packed, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams, timeout_s, consumables, share, priority = (
-        row
-    )
+    seq, packed, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams, timeout_s, *rest = row
+    consumables, share, priority, nodes = rest
     return JobSubmitted(
         seq=seq,
         uuid=columns.unpack_uuid(packed),
@@ -350,6 +376,7 @@ def _job_submitted(row: tuple) -> JobSubmitted:
         asks=columns.unpack_asks(consumables),
         share=share,
         priority=priority,
+        nodes=columns.unpack_nodes(nodes),
     )
 
 

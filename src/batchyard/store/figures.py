@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from batchyard.model.figures import HOLDING, Around, Inventory, Place, Reading, Told
+from batchyard.model.jobs import Nodes
 from batchyard.model.needs import Needs
 from batchyard.model.states import SUBMITTED
 from batchyard.model.timings import ENGINE
@@ -33,7 +34,7 @@ class SqliteFigures:
     def __init__(self, data_path: Path | str):
         self._state = open_reader(data_path, STATE)
         self._requests = open_reader(data_path, REQUESTS)
-        self._needs = lru_cache(maxsize=1024)(self._read_needs)
+        self._asked_needs = lru_cache(maxsize=1024)(self._read_needs)
 
     def close(self) -> None:
         self._state.close()
@@ -98,8 +99,9 @@ class SqliteFigures:
             for row in state.execute(_FIGURES.told_of, (seq,))
         ]
         attempts = [
-            (environment, count, Needs(*(count * each for each in self._needs(job) or ())))
-            for environment, job, count in state.execute(_FIGURES.open_attempts).fetchall()
+            (environment, count, needs.times(count))
+            for environment, job, index, count in state.execute(_FIGURES.open_attempts).fetchall()
+            if (needs := self._needs(job, index)) is not None
         ]
         return (
             jobs,
@@ -112,14 +114,21 @@ class SqliteFigures:
     def _told(self, row: tuple) -> Told:
         n, at_ms, kind, job, index, hi, status, detail, before, queue, size, environment, opened_ms = row
         known = None if detail is None else columns.decode(detail)
-        needs = self._needs(job) if kind in HOLDING else None
+        needs = self._needs(job, index) if kind in HOLDING else None
         return Told(
             n, at_ms, kind, job, index, hi, status, known, before, queue, size or 0, environment, opened_ms, needs
         )
 
-    def _read_needs(self, job: int) -> Needs | None:
+    def _needs(self, job: int, index: int) -> Needs | None:
+        """What an attempt holds; None if nobody knows the job any more."""
+        found = self._asked_needs(job)
+        if found is None or found[1] is None:
+            return found and found[0]
+        return found[1].needs_of(found[1].number(index))
+
+    def _read_needs(self, job: int) -> tuple[Needs, Nodes | None] | None:
         row = self._requests.execute(_ASKED.needs, (job,)).fetchone()
-        return None if row is None else Needs(*row)
+        return None if row is None else (Needs(*row[:3]), columns.unpack_nodes(row[3]))
 
     def _around(self, held_until: int) -> Around:
         asked = self._requests

@@ -258,6 +258,7 @@ class SqliteIntake:
                 job.priority,
                 text,
                 job.idempotency,
+                columns.pack_nodes(job.nodes),
             ),
         )
         record_asks(db, seq, asks)

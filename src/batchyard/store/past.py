@@ -62,20 +62,27 @@ class SqlitePast:
         tags = job.body.get("tags") or {} if tags is None else tags
         lo = ids.WHOLE if entry.index == ids.WHOLE else entry.index
         for index in range(lo, entry.hi):
-            row = _row(job, entry, index, attempts[index], self._stops.kind(entry.job, index, entry.n))
+            whose_stop = ids.WHOLE if index >= ids.NODES else index
+            row = _row(job, entry, index, attempts[index], self._stops.kind(entry.job, whose_stop, entry.n))
+            if index == ids.WHOLE and job.nodes is not None:
+                yield Standing(row, tuple(attempts[index]), tags)
+                row = row._replace(index=ids.NODES + job.nodes.main)  # the main node is told of as a node, too
             if index == ids.WHOLE and job.size:
                 yield Standing(row, tuple(attempts[index]), tags, counts, entry.at_ms)
             else:
                 yield Standing(row, tuple(attempts[index]), tags)
         if entry.kind == "added":
-            for index in range(job.size):
+            others = range(job.nodes.count) if job.nodes is not None else ()
+            nodes = [ids.NODES + number for number in others if number != job.nodes.main]
+            for index in (*range(job.size), *nodes):
                 yield Standing(job._replace(index=index, status=entry.detail["child_status"]), (), tags)
 
     def _attempts(self, entry: Entry) -> dict[int, list[AttemptRow]]:
         """Attempts by index, as they were then."""
         found: dict[int, list[AttemptRow]] = defaultdict(list)
-        if entry.kind == "added" or (entry.kind == "moved" and entry.status not in TERMINAL) or entry.number == 0:
-            return found  # no job goes on to PENDING or RUNNABLE in this way once it was tried
+        quiet = entry.kind == "moved" and entry.status not in TERMINAL and not entry.number
+        if entry.kind == "added" or quiet or entry.number == 0:
+            return found  # no job goes on to PENDING or RUNNABLE in this way once it was tried, but a node
         up_to = _EVERY if entry.number is None else entry.number
         for index, *row in self._state.execute(_JOURNAL.attempts, (entry.job, entry.index, entry.hi, up_to)):
             found[index].append(AttemptRow(*row))
@@ -84,7 +91,7 @@ class SqlitePast:
         rows = found[entry.index]
         if not rows or rows[-1].number != entry.number:
             raise Forgotten(entry.job)
-        if entry.kind not in ("closed", _BLOCKED):
+        if entry.kind in ("opened", "began"):
             open_one = AttemptRow(*rows[-1][:4], *(None,) * _UNTOLD)
             rows[-1] = open_one._replace(started_ms=entry.at_ms) if entry.kind == "began" else open_one
         return found

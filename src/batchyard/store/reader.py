@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from batchyard.model import ids
 from batchyard.model.environments import HeldInstance
+from batchyard.model.jobs import kept_as
 from batchyard.model.needs import Needs
 from batchyard.model.shown import FrontShown
 from batchyard.model.states import DELETED, DELETING, FAILED, NAMES, SUBMITTED, SUCCEEDED, VALID
@@ -255,7 +256,9 @@ class SqliteReader:
             return None
         with self._snapshot() as (files, _):
             row = files.asked.execute(_SUBMISSIONS.by_uuid, (packed, region)).fetchone()
-            return None if row is None else job_row(row, index, _progress(files.state, row[0], index))
+            if row is None or (found := job_row(row, index, Progress())) is None:
+                return None
+            return job_row(row, index, _progress(files.state, row[0], kept_as(found.nodes, index)))
 
     def waiting(self, row: JobRow) -> Waiting | None:
         with self._snapshot() as (files, _):
@@ -330,6 +333,8 @@ class SqliteReader:
             parent = files.asked.execute(_SUBMISSIONS.summary, (seq,)).fetchone()
             if parent is None:
                 return []
+            if parent[_Asked._fields.index("nodes")] is not None:
+                return _list_nodes(files, parent, status, after, limit)
             if seq <= held_until:
                 found = files.state.execute(_STATES.children_in_status, (seq, status, after, limit))
                 progress = [(index, Progress(*values)) for index, *values in found]
@@ -379,6 +384,7 @@ class _Asked(NamedTuple):
     definition: int
     created_ms: int
     size: int
+    nodes: str | None
     upstreams: str | None
     share: str | None
     body: str | None
@@ -393,10 +399,27 @@ def _progress(state: sqlite3.Connection, seq: int, index: int) -> Progress:
     return Progress() if row is None else Progress(*row)
 
 
+def _list_nodes(files: _Files, parent: tuple, status: int, after: int, limit: int) -> list[JobRow]:
+    """A page of a multi-node job's nodes in one state, the main one among them, by number."""
+    whole = job_row(parent, ids.WHOLE, _progress(files.state, parent[0], ids.WHOLE))
+    assert whole is not None and whole.nodes is not None
+    main, first = ids.NODES + whole.nodes.main, max(after + 1, ids.NODES)
+    if whole.status == SUBMITTED:
+        wanted = range(first, min(ids.NODES + whole.nodes.count, first + limit)) if status == SUBMITTED else ()
+        return [row for index in wanted if (row := job_row(parent, index, Progress())) is not None]
+    found = files.state.execute(_STATES.children_in_status, (parent[0], status, first - 1, limit))
+    rows = [job_row(parent, index, Progress(*values)) for index, *values in found]
+    if whole.status == status and main >= first:
+        rows.append(whole._replace(index=main))
+    return sorted((row for row in rows if row is not None), key=lambda row: row.index)[:limit]
+
+
 def job_row(row: tuple, index: int, progress: Progress) -> JobRow | None:
-    """The two halves put together; None for a child that the job does not have."""
+    """The two halves put together; None for a child or node that the job does not have."""
     asked = _Asked(*row)
-    if index != ids.WHOLE and not 0 <= index < asked.size:
+    nodes = columns.unpack_nodes(asked.nodes)
+    below = index < ids.NODES + nodes.count if nodes is not None and index >= ids.NODES else 0 <= index < asked.size
+    if index != ids.WHOLE and not below:
         return None
     return JobRow(
         seq=asked.seq,
@@ -419,6 +442,7 @@ def job_row(row: tuple, index: int, progress: Progress) -> JobRow | None:
         exit_code=progress.exit_code,
         reason=progress.reason,
         share=asked.share,
+        nodes=nodes,
     )
 
 

@@ -210,7 +210,7 @@ class Retirement:
             if uncounted and self._state.execute(_RETIRING.told_until, (seq,)).fetchone()[0] >= uncounted:
                 break  # those that ended later are not counted either
             self._examined = _Place(changed_ms, seq)
-            if seq in retiring or seq in self._awaited or seq == told_last:
+            if seq in retiring or seq in self._awaited or seq == told_last or self._is_open(seq):
                 continue
             self._state.execute(_RETIRING.propose, (seq,))
             self._finished -= _weight(size)
@@ -220,6 +220,9 @@ class Retirement:
                 return True
         self._examined = _START
         return False
+
+    def _is_open(self, seq: int) -> bool:
+        return self._state.execute(_RETIRING.still_open, (seq,)).fetchone() is not None
 
     def _uncounted(self, newest: int) -> int | None:
         """The first entry that is to be counted before its job goes; None if there is none."""

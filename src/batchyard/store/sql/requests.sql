@@ -135,7 +135,7 @@ CREATE TABLE jobs (
   queue INTEGER NOT NULL,
   definition INTEGER NOT NULL,
   created_ms INTEGER NOT NULL,
-  size INTEGER NOT NULL,       -- 0 for a single job, else the number of children
+  size INTEGER NOT NULL,       -- 0 unless it is an array, else the number of children
   cpu_milli INTEGER NOT NULL,
   memory_mib INTEGER NOT NULL,
   gpus INTEGER NOT NULL,
@@ -146,7 +146,8 @@ CREATE TABLE jobs (
   idempotency BLOB,
   consumables TEXT,            -- JSON list of pairs of a number and a quantity; NULL: none
   priority INTEGER NOT NULL DEFAULT 0, -- within its share
-  share TEXT                   -- share identifier; NULL: its queue has no scheduling policy
+  share TEXT,                  -- share identifier; NULL: its queue has no scheduling policy
+  nodes TEXT                   -- of a multi-node job: JSON of model/jobs.Nodes; the needs above are the main node's
 ) STRICT;
 CREATE UNIQUE INDEX jobs_by_idempotency ON jobs (idempotency) WHERE idempotency IS NOT NULL;
 -- Rows of equal key lie in order of seq: a queue's jobs are listed, newest first, by range.

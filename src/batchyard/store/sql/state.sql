@@ -21,7 +21,7 @@ CREATE TABLE providers (
   gpus INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Single jobs and array parents.
+-- Single jobs, array parents and multi-node jobs; the row of the latter is that of their main node, too.
 CREATE TABLE jobs (
   seq INTEGER PRIMARY KEY,
   uuid BLOB NOT NULL,
@@ -35,7 +35,9 @@ CREATE TABLE jobs (
   changed_ms INTEGER NOT NULL,
   stop_kind INTEGER,                     -- the latest stop that was accepted: 1 cancel, 2 terminate
   stop_reason TEXT,
-  succeeded INTEGER                      -- children that SUCCEEDED, once an array is over; the others FAILED
+  succeeded INTEGER,                     -- children that SUCCEEDED once an array is over; the others FAILED
+  -- How many there are of a multi-node job; else 0.
+  nodes INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 -- Rows of equal key lie in order of seq: a queue's jobs in one state are listed by range.
 CREATE INDEX jobs_by_status ON jobs (queue, status);
@@ -58,7 +60,8 @@ CREATE TABLE retiring (
   seq INTEGER PRIMARY KEY
 ) STRICT;
 
--- Children of arrays: inserted all at once with their parent, so rows are narrow and defaults are NULL.
+-- Children of arrays: inserted all at once with their parent, so rows are narrow and defaults are NULL. Likewise the
+-- nodes of a multi-node job but its main one: idx is 1,000,000 and the node's number.
 CREATE TABLE children (
   job INTEGER NOT NULL,
   idx INTEGER NOT NULL,
@@ -97,7 +100,9 @@ CREATE TABLE instances (
   reclaim_ms INTEGER,                    -- when those that are left are killed,
   cause TEXT,                            -- why, and
   reclaimed_ms INTEGER,                  -- since when they are told to die
-  devices TEXT                           -- its GPUs, as the provider numbers them: a JSON list; NULL: none
+  devices TEXT,                          -- its GPUs as the provider numbers them: a JSON list; NULL: none
+  -- For the multi-node job of this number; 0: for anybody.
+  reserved INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX instances_there ON instances (environment) WHERE ended_ms IS NULL;
 
@@ -130,7 +135,7 @@ CREATE TABLE consumables (
   born INTEGER NOT NULL DEFAULT 0        -- the number of that request
 ) STRICT;
 
--- Attempts; idx is -1 for a single job. Open while stopped_ms is NULL.
+-- Attempts; idx is -1 for a single job and a main node. Open while stopped_ms is NULL.
 CREATE TABLE attempts (
   job INTEGER NOT NULL,
   idx INTEGER NOT NULL,

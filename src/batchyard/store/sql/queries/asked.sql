@@ -10,7 +10,7 @@ SELECT queue, sum(max(size, 1)) FROM jobs WHERE seq > ? GROUP BY queue;
 
 -- name: needs
 -- What an attempt of a job holds.
-SELECT cpu_milli, memory_mib, gpus FROM jobs WHERE seq = ?;
+SELECT cpu_milli, memory_mib, gpus, nodes FROM jobs WHERE seq = ?;
 
 -- name: queues
 -- All queues, those that are gone among them.

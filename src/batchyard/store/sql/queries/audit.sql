@@ -4,7 +4,7 @@
 -- name: next_jobs
 -- Numbers and sizes of jobs, in either file, in order.
 SELECT seq, max(size) FROM (
-  SELECT * FROM (SELECT seq, size FROM main.jobs WHERE seq > :after ORDER BY seq LIMIT :limit)
+  SELECT * FROM (SELECT seq, max(size, nodes) AS size FROM main.jobs WHERE seq > :after ORDER BY seq LIMIT :limit)
   UNION ALL
   SELECT * FROM (SELECT seq, size FROM asked.jobs WHERE seq > :after ORDER BY seq LIMIT :limit)
 ) GROUP BY seq ORDER BY seq LIMIT :limit;
@@ -74,8 +74,14 @@ UNION ALL
 SELECT 'array ' || seq || ' counts ' || succeeded || ' children that SUCCEEDED, there are ' || succeeded_now FROM counted
 WHERE there = size AND status >= 5 AND succeeded <> succeeded_now
 UNION ALL
+SELECT 'job ' || seq || ' has ' || nodes || ' nodes, and rows for ' || there || ' beside its main one' FROM (
+  SELECT j.seq, j.nodes, (SELECT count(*) FROM main.children AS c WHERE c.job = j.seq AND c.idx >= 1000000) AS there
+  FROM main.jobs AS j WHERE j.seq > :after AND j.seq <= :until AND j.nodes > 0
+    AND NOT EXISTS (SELECT 1 FROM main.retiring AS g WHERE g.seq = j.seq)
+) WHERE there <> nodes - 1
+UNION ALL
 SELECT 'job ' || j.seq || ' is no array and has children' FROM main.jobs AS j
-WHERE j.seq > :after AND j.seq <= :until AND j.size = 0 AND EXISTS (SELECT 1 FROM main.children AS c WHERE c.job = j.seq);
+WHERE j.seq > :after AND j.seq <= :until AND j.size = 0 AND j.nodes = 0 AND EXISTS (SELECT 1 FROM main.children AS c WHERE c.job = j.seq);
 
 -- name: attempts
 -- A job that is STARTING or RUNNING has exactly its latest attempt open, no other has one; numbers have no gaps.

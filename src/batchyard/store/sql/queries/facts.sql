@@ -15,13 +15,19 @@ INSERT INTO deleted (id, at_ms) VALUES (?, ?);
 
 -- name: add_job
 -- A job enters the state.
-INSERT INTO jobs (seq, uuid, queue, size, status, changed_ms, stopped_ms) VALUES (?, ?, ?, ?, ?, ?, ?);
+INSERT INTO jobs (seq, uuid, queue, size, status, changed_ms, stopped_ms, nodes) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: add_children
 -- All children of an array at once.
 INSERT INTO children (job, idx, status, stopped_ms)
 WITH RECURSIVE each (idx) AS (SELECT 0 UNION ALL SELECT idx + 1 FROM each WHERE idx + 1 < :size)
 SELECT :job, idx, :status, :stopped_ms FROM each;
+
+-- name: add_nodes
+-- All nodes of a multi-node job at once, but the main one.
+INSERT INTO children (job, idx, status)
+WITH RECURSIVE each (number) AS (SELECT 0 UNION ALL SELECT number + 1 FROM each WHERE number + 1 < :nodes)
+SELECT :job, :first + number, :status FROM each WHERE number <> :main;
 
 -- name: move_job
 -- A job in one state enters another; a NULL attempt number or start leaves the old one, reason and end are replaced.

@@ -52,8 +52,9 @@ SELECT seq FROM jobs AS j WHERE status < 5 AND size > 0
 AND EXISTS (SELECT 1 FROM children AS c WHERE c.job = j.seq AND c.status = 2);
 
 -- name: open_attempts
--- How many attempts of a job are open in an environment.
-SELECT environment, job, count(*) FROM attempts WHERE stopped_ms IS NULL GROUP BY environment, job;
+-- How many attempts of a job are open in an environment; nodes, whose needs differ, each for itself.
+SELECT environment, job, max(idx), count(*) FROM attempts WHERE stopped_ms IS NULL
+GROUP BY environment, job, iif(idx >= 1000000, idx, -1);
 
 -- name: instances
 -- How many instances managed environments have, and what jobs may hold of them.

@@ -11,12 +11,12 @@ SELECT body FROM timing;
 -- name: launch
 -- An instance exists.
 INSERT INTO instances (number, id, environment, type, cpu_milli, memory_mib, gpus, usable_mib, launched_ms, ready_ms,
-                       idle_since_ms, devices)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+                       idle_since_ms, reserved, devices)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: idle
--- The last job on it is over.
-UPDATE instances SET idle_since_ms = ? WHERE number = ? AND ended_ms IS NULL;
+-- The last job on it is over, or the one that it was reserved for does not come.
+UPDATE instances SET idle_since_ms = ?, reserved = 0 WHERE number = ? AND ended_ms IS NULL;
 
 -- name: warn
 -- It is to go though attempts are open on it, or sooner than was said before.
@@ -34,19 +34,19 @@ UPDATE instances SET ended_ms = ?, reason = ? WHERE number = ? AND ended_ms IS N
 -- name: there
 -- All that exist, in order of launch.
 SELECT number, id, environment, type, cpu_milli, memory_mib, gpus, usable_mib, launched_ms, ready_ms, idle_since_ms,
-       devices, warned_ms, reclaim_ms, cause, reclaimed_ms
+       reserved, devices, warned_ms, reclaim_ms, cause, reclaimed_ms
 FROM instances WHERE ended_ms IS NULL ORDER BY number;
 
 -- name: of_environment
 -- Those of one environment.
 SELECT number, id, environment, type, cpu_milli, memory_mib, gpus, usable_mib, launched_ms, ready_ms, idle_since_ms,
-       devices, warned_ms, reclaim_ms, cause, reclaimed_ms
+       reserved, devices, warned_ms, reclaim_ms, cause, reclaimed_ms
 FROM instances WHERE environment = ? AND ended_ms IS NULL ORDER BY number;
 
 -- name: by_name
 -- One that exists, by its id.
 SELECT number, id, environment, type, cpu_milli, memory_mib, gpus, usable_mib, launched_ms, ready_ms, idle_since_ms,
-       devices, warned_ms, reclaim_ms, cause, reclaimed_ms
+       reserved, devices, warned_ms, reclaim_ms, cause, reclaimed_ms
 FROM instances WHERE id = ? AND ended_ms IS NULL;
 
 -- name: open_in

@@ -5,6 +5,10 @@
 SELECT changed_ms, seq, size FROM jobs
 WHERE status >= 5 AND (changed_ms, seq) > (?, ?) AND changed_ms < ? ORDER BY changed_ms, seq LIMIT ?;
 
+-- name: still_open
+-- Whether an attempt of a job is open: of a finished one, that of a node.
+SELECT 1 FROM attempts WHERE job = ? AND stopped_ms IS NULL LIMIT 1;
+
 -- name: told_last
 -- The journal's newest row and its job.
 SELECT n, job FROM journal ORDER BY n DESC LIMIT 1;

@@ -21,8 +21,11 @@ SELECT id FROM deleted;
 SELECT 1 FROM deleted WHERE id = ?;
 
 -- name: live
--- Jobs that are not terminal, in order.
-SELECT seq, status, attempts, stop_kind, stop_reason FROM jobs WHERE status < 5 ORDER BY seq;
+-- Jobs that are not terminal, or of which a node still runs, in order.
+SELECT seq, status, attempts, stop_kind, stop_reason FROM jobs WHERE status < 5
+UNION
+SELECT seq, status, attempts, stop_kind, stop_reason FROM jobs
+WHERE seq IN (SELECT job FROM attempts WHERE stopped_ms IS NULL) ORDER BY seq;
 
 -- name: live_marked
 -- Children of live arrays that were tried or stopped.

@@ -20,49 +20,49 @@ INSERT OR IGNORE INTO texts (hash, body) VALUES (?, ?);
 -- name: insert
 -- A new job.
 INSERT INTO jobs (seq, uuid, region, name, queue, definition, created_ms, size, cpu_milli, memory_mib, gpus,
-                  timeout_s, retry, upstreams, consumables, share, priority, text, idempotency)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+                  timeout_s, retry, upstreams, consumables, share, priority, text, idempotency, nodes)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: after
 -- What the scheduler needs of the jobs that came after a request number, in order.
 SELECT seq, uuid, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams, timeout_s,
-       consumables, share, priority FROM jobs
+       consumables, share, priority, nodes FROM jobs
 WHERE seq > ? ORDER BY seq LIMIT ?;
 
 -- name: for_restore
 -- The same of given jobs (a JSON list of numbers), in order.
 SELECT seq, uuid, queue, size, cpu_milli, memory_mib, gpus, retry, upstreams, timeout_s,
-       consumables, share, priority FROM jobs
+       consumables, share, priority, nodes FROM jobs
 WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq;
 
 -- name: for_attempt
 -- What an executor needs of a job.
-SELECT j.uuid, j.name, j.size, j.region, q.name, d.name, j.cpu_milli, j.memory_mib, j.gpus, j.timeout_s, t.body
+SELECT j.uuid, j.name, j.size, j.region, q.name, d.name, j.cpu_milli, j.memory_mib, j.gpus, j.timeout_s, j.nodes, t.body
 FROM jobs AS j JOIN texts AS t ON t.hash = j.text JOIN queues AS q ON q.id = j.queue
 JOIN definitions AS d ON d.id = j.definition WHERE j.seq = ?;
 
 -- name: by_uuid
 -- A job and its body by region and UUID.
-SELECT j.seq, j.uuid, j.region, j.name, j.queue, j.definition, j.created_ms, j.size, j.upstreams, j.share, t.body
+SELECT j.seq, j.uuid, j.region, j.name, j.queue, j.definition, j.created_ms, j.size, j.nodes, j.upstreams, j.share, t.body
 FROM jobs AS j JOIN texts AS t ON t.hash = j.text WHERE j.uuid = ? AND j.region = ?;
 
 -- name: summary
 -- A job without its body.
-SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, share, NULL FROM jobs WHERE seq = ?;
+SELECT seq, uuid, region, name, queue, definition, created_ms, size, nodes, upstreams, share, NULL FROM jobs WHERE seq = ?;
 
 -- name: summaries
 -- Given jobs (a JSON list of numbers) without their bodies, newest first.
-SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, share, NULL FROM jobs
+SELECT seq, uuid, region, name, queue, definition, created_ms, size, nodes, upstreams, share, NULL FROM jobs
 WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq DESC;
 
 -- name: waiting
 -- A queue's jobs that the state does not hold yet (numbers between two bounds, exclusive), newest first.
-SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, share, NULL FROM jobs
+SELECT seq, uuid, region, name, queue, definition, created_ms, size, nodes, upstreams, share, NULL FROM jobs
 WHERE seq > :applied AND seq < :before AND queue = :queue ORDER BY seq DESC LIMIT :limit;
 
 -- name: between_shares
 -- Those among them whose share identifier begins with a text.
-SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, share, NULL FROM jobs
+SELECT seq, uuid, region, name, queue, definition, created_ms, size, nodes, upstreams, share, NULL FROM jobs
 WHERE queue = :queue AND seq >= :from AND seq < :before AND substr(share, 1, :length) = :text
 ORDER BY seq DESC LIMIT :limit;
 
@@ -88,18 +88,18 @@ SELECT seq, created_ms FROM jobs WHERE seq >= ? ORDER BY seq LIMIT 1;
 
 -- name: between
 -- A queue's jobs from one number up to, not including, another, newest first.
-SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, share, NULL FROM jobs
+SELECT seq, uuid, region, name, queue, definition, created_ms, size, nodes, upstreams, share, NULL FROM jobs
 WHERE queue = :queue AND seq >= :from AND seq < :before ORDER BY seq DESC LIMIT :limit;
 
 -- name: between_named
 -- Those among them whose name begins with a text, in any case.
-SELECT seq, uuid, region, name, queue, definition, created_ms, size, upstreams, share, NULL FROM jobs
+SELECT seq, uuid, region, name, queue, definition, created_ms, size, nodes, upstreams, share, NULL FROM jobs
 WHERE queue = :queue AND seq >= :from AND seq < :before AND substr(name, 1, :length) = :text COLLATE NOCASE
 ORDER BY seq DESC LIMIT :limit;
 
 -- name: between_defined
 -- Those among them whose definition's name begins with a text; a NULL revision: any.
-SELECT j.seq, j.uuid, j.region, j.name, j.queue, j.definition, j.created_ms, j.size, j.upstreams, j.share, NULL
+SELECT j.seq, j.uuid, j.region, j.name, j.queue, j.definition, j.created_ms, j.size, j.nodes, j.upstreams, j.share, NULL
 FROM jobs AS j CROSS JOIN definitions AS d ON d.id = j.definition
 WHERE j.queue = :queue AND j.seq >= :from AND j.seq < :before AND substr(d.name, 1, :length) = :text
   AND (:revision IS NULL OR d.revision = :revision)
@@ -107,7 +107,7 @@ ORDER BY j.seq DESC LIMIT :limit;
 
 -- name: by_seq
 -- A job and its body by its number.
-SELECT j.seq, j.uuid, j.region, j.name, j.queue, j.definition, j.created_ms, j.size, j.upstreams, j.share, t.body
+SELECT j.seq, j.uuid, j.region, j.name, j.queue, j.definition, j.created_ms, j.size, j.nodes, j.upstreams, j.share, t.body
 FROM jobs AS j JOIN texts AS t ON t.hash = j.text WHERE j.seq = ?;
 
 -- name: names
