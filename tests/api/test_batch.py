@@ -315,6 +315,54 @@ def test_a_failed_job_shows_every_attempt_and_the_last_ending(furnished):
     assert job["container"]["taskArn"] == second["container"]["taskArn"]
 
 
+def meanwhile(store, *moments):
+    """The engine goes on between the reading of the job and that of its attempts: one moment further each time."""
+    read, coming = store.attempts, list(moments)
+
+    def attempts(seq, index):
+        if coming:
+            job_id, progress = coming.pop(0)
+            store.states[job_id, ids.WHOLE] = progress
+        return read(seq, index)
+
+    store.attempts = attempts
+    return coming
+
+
+def test_a_job_that_ends_while_it_is_read_is_shown_running_or_ended_and_never_half(furnished):
+    job_id = furnished.submit()
+    furnished.store.states[job_id, ids.WHOLE] = Progress(states.RUNNING, None, 1010, attempts=[running(1)])
+    meanwhile(furnished.store, (job_id, Progress(states.FAILED, "x", 1010, 1020, attempts=[ended(1, 3)])))
+    job = furnished.describe(job_id)
+    assert (job["status"], job["stoppedAt"], job["container"]["exitCode"]) == ("FAILED", 1020, 3)
+    assert [attempt["container"]["exitCode"] for attempt in job["attempts"]] == [3]
+
+
+def test_a_job_that_is_tried_again_while_it_is_read_shows_the_attempts_of_its_status(furnished):
+    job_id = furnished.submit(retryStrategy={"attempts": 3})
+    furnished.store.states[job_id, ids.WHOLE] = Progress(states.RUNNING, None, 1010, attempts=[running(1)])
+    again = Progress(states.RUNNING, None, 2010, attempts=[ended(1, 3), running(2)])
+    left = meanwhile(
+        furnished.store, (job_id, Progress(states.RUNNABLE, attempts=[ended(1, 3)])), (job_id, again), (job_id, again)
+    )
+    job = furnished.describe(job_id)
+    assert (job["status"], job["startedAt"], len(job["attempts"])) == ("RUNNING", 2010, 1)
+    assert "exitCode" not in job["container"] and left == []
+
+
+def test_a_job_that_never_holds_still_is_shown_all_the_same(furnished):
+    job_id = furnished.submit(retryStrategy={"attempts": 10})
+    store = furnished.store
+    store.states[job_id, ids.WHOLE] = Progress(states.RUNNING, None, 1010, attempts=[running(1)])
+    changes = [
+        Progress(states.RUNNING, None, 1010, attempts=[*map(ended, range(1, n), [3] * n), running(n)])
+        for n in range(2, 11)
+    ]
+    left = meanwhile(store, *((job_id, each) for each in changes))
+    assert furnished.describe(job_id)["status"] == "RUNNING"
+    assert left, "it is read a bounded number of times"
+
+
 def test_a_retried_job_is_runnable_with_one_attempt_and_not_stopped(furnished):
     job_id = furnished.submit(retryStrategy={"attempts": 2})
     furnished.store.states[job_id, ids.WHOLE] = Progress(states.RUNNABLE, "x", 1010, 1020, attempts=[ended(1, 3)])

@@ -194,6 +194,7 @@ def _attend_job(client: Client, job_id: str) -> int:
             told = True
             why = f": {job['statusReason']}" if job.get("statusReason") else ""
             click.echo(f"batchyard: job {job_id} waits in {job['status']}{why}", err=True)
+            click.echo(f"  batchyard explain {job_id} says why, and what would change it", err=True)
     return _exit_code(job)
 
 
