@@ -40,6 +40,7 @@ class Auditor:
             self._judge_submission(submission)
         for uuid, job in self.jobs.items():
             self._judge(uuid, job)
+        self._judge_resources()
         if strict:
             self._judge_order()
 
@@ -251,7 +252,7 @@ class Auditor:
 
     def _judge_order(self) -> None:
         """Strict FIFO: of one queue, or one share and priority in it, first attempts of jobs that never had to wait for
-        others open in order."""
+        others open in order. Of those that ask for consumable resources, those that ask for the same."""
         latest: dict[tuple, tuple[int, str]] = {}
         for uuid in sorted(self.jobs, key=lambda each: self._row(each, WHOLE).seq):
             job = self.jobs[uuid]
@@ -262,11 +263,16 @@ class Auditor:
                 attempts = self.reader.attempts(row.seq, index)
                 if not attempts:
                     continue
-                line = job.queue, job.share, job.priority
+                line = job.queue, job.share, job.priority, job.consumables
                 before, who = latest.get(line, (0, ""))
                 opened = attempts[0].opened_ms
                 assert opened >= before, f"{ids.job_id(uuid, index)} was opened {before - opened} ms before {who}"
                 latest[line] = (opened, ids.job_id(uuid, index))
+
+    def _judge_resources(self) -> None:
+        """When nothing runs any more, nothing is in use."""
+        for row in self.reader.consumables(REGION, None, "", 10):
+            assert row.held == 0, f"{row.held} of {row.name} are in use at the end"
 
 
 def _lost(attempt: AttemptRow) -> str:

@@ -31,6 +31,8 @@ from batchyard.model.jobs import (
 from batchyard.model.needs import Needs
 
 REGION = "us-east-1"
+LICENCE, LICENCES = "licence", 2  # a consumable resource that nobody changes, and how much there is of it
+TOKENS = "tokens"  # one that operators create, change and delete
 BODY = b'{"container": {"image": "none", "command": ["true"]}, "parameters": {}}'
 NODES_BODY = b'{"containers": [{"image": "none", "command": ["true"]}], "parameters": {}}'
 RULES = (
@@ -81,6 +83,8 @@ class Callers:
         self.stops: dict[tuple[str, int], list[AskedStop]] = {}
         self.queue_stops: dict[int, list[AskedStop]] = {}  # by queue: its deletion ends all of its jobs
         self.queue_of: dict[str, int] = {}  # of every try
+        self.asks_of: dict[str, dict[str, int]] = {}  # likewise
+        self.asking = rng.choice([0, 0.5])  # how many ask for consumable resources
         # How many jobs the machine could never hold; if any, every queue has limits for how long its head is blocked.
         self.impossible = rng.choice([0, 0, 0.1])
         actions = [
@@ -108,6 +112,7 @@ class Callers:
         submission.next_try = tick + rng.choice([1, 5, 40])
         submission.uuids.append(f"{rng.getrandbits(32):08x}-0000-4000-8000-{rng.getrandbits(48):012x}")
         self.queue_of[submission.uuids[-1]] = submission.job.queue
+        self.asks_of[submission.uuids[-1]] = dict(submission.job.consumables)
         job = submission.job._replace(uuid=submission.uuids[-1], created_ms=self.clock.now_ms())
         try:
             uuid = await intake.submit(job)
@@ -135,6 +140,7 @@ class Callers:
             idempotency=rng.randbytes(16),
             share=rng.choice(["a", "ab", "b", "c"]) if queue in self.fair else None,
             priority=rng.randrange(3) if queue in self.fair else 0,
+            consumables=self._asks(),
         )
         return self._of_nodes(job) if self.gangs is not None and not size and self.gangs.random() < 0.5 else job
 
@@ -145,6 +151,15 @@ class Callers:
         needs = Needs(rng.randrange(1, self.vcpus // count + 1) * 1000, rng.randrange(1, 4096 // count))
         nodes = Nodes(rng.randrange(count), (NodeGroup(0, count, needs),))
         return job._replace(needs=needs, nodes=nodes, body=NODES_BODY)
+
+    def _asks(self) -> tuple[tuple[str, int], ...]:
+        rng = self.rng
+        names = rng.sample((LICENCE, TOKENS), rng.choice([1, 1, 2])) if rng.random() < self.asking else ()
+        return tuple((name, rng.randrange(1, LICENCES + 1)) for name in names)
+
+    def licences_held(self, uuids) -> int:
+        """What attempts of these jobs, each named once an attempt, have of a resource that nobody changes."""
+        return sum(self.asks_of[uuid].get(LICENCE, 0) for uuid in uuids)
 
     def _vcpus(self) -> int:
         more = self.rng.randrange(1, 4) if self.rng.random() < self.impossible else 0

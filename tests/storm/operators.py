@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 
-from batchyard.errors import ApiError
+from batchyard.errors import ApiError, ClientError
+from batchyard.model.consumables import ADD, REMOVE, SET, ConsumableChange, NewConsumable
 from batchyard.model.environments import (
     BEST_FIT_PROGRESSIVE,
     EC2,
@@ -28,9 +29,10 @@ from batchyard.model.jobs import (
 )
 from batchyard.model.needs import Needs
 from batchyard.model.shares import NewPolicy, PolicyChange, SharePolicy
-from tests.storm.callers import REGION, AskedStop, Callers
+from tests.storm.callers import REGION, TOKENS, AskedStop, Callers
 
 QUEUE_DELETED = "JobQueue deleted"
+PLENTY = 10**6
 TYPES = tuple(InstanceType(f"t{n}", Needs(n * 1000, 2048 * n), 2000 * n, 100 * n, 30 * n, n % 5) for n in (1, 2, 4))
 
 
@@ -44,11 +46,15 @@ class Operators:
         self.policies: dict[str, int] = {}
         self.deleted: set[int] = set()  # queues and environments whose deletion was acknowledged
         self.made = 0
+        self.supplied = False  # there is enough of everything for whoever waits
         self.capacities: dict[int, Capacity] = {}  # of managed environments
 
     async def act(self, intake) -> None:
         acts = [self._reorder, self._switch, self._delete_queue, self._come_and_go, self._weigh, self._interrupt]
-        act = self.rng.choice([*acts, self._rebuild] if self.capacities else acts)
+        if self.callers.asking and self.rng.random() < 0.4:
+            act = self._supply
+        else:
+            act = self.rng.choice([*acts, self._rebuild] if self.capacities else acts)
         try:
             await act(intake)
         except ApiError:
@@ -59,6 +65,29 @@ class Operators:
 
     def _queue(self) -> int:
         return self.rng.choice(self.callers.queues)
+
+    async def _supply(self, intake) -> None:
+        """A resource comes, becomes more or less, or goes, whoever has or wants some of it."""
+        rng, call = self.rng, self._call(name=TOKENS)
+        kind = rng.choice(["create", "create", "delete", SET, ADD, REMOVE])
+        if kind == "create":
+            lasts, total = rng.random() < 0.5, rng.randrange(5)
+            new = NewConsumable(REGION, TOKENS, lasts, total, b"{}", call["at_ms"], call["idempotency"])
+            await intake.create_consumable(new)
+        elif kind == "delete":
+            await intake.delete_consumable(Deletion(**call))
+        else:
+            await intake.update_consumable(ConsumableChange(**call, operation=kind, quantity=rng.randrange(4)))
+
+    async def supply_all(self, intake) -> None:
+        """Whoever still waits gets what it asks for."""
+        call = self._call(name=TOKENS)
+        try:
+            await intake.create_consumable(NewConsumable(REGION, TOKENS, True, PLENTY, b"{}", call["at_ms"]))
+        except ClientError:
+            pass  # it exists
+        await intake.update_consumable(ConsumableChange(**call, operation=SET, quantity=PLENTY))
+        self.supplied = True
 
     async def _reorder(self, intake) -> None:
         """Another priority, or the environments in another order."""

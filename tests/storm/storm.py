@@ -16,6 +16,8 @@ import msgspec
 
 from batchyard.engine.chance import Chance
 from batchyard.engine.engine import Engine
+from batchyard.model import ids
+from batchyard.model.consumables import NewConsumable
 from batchyard.model.environments import (
     BEST_FIT_PROGRESSIVE,
     BEST_FIT_PROGRESSIVE_ORDERED,
@@ -33,7 +35,7 @@ from batchyard.store.audit import OK, audit
 from batchyard.store.commits import SqliteCommits
 from batchyard.store.intake import SqliteIntake
 from tests.storm.auditor import Auditor
-from tests.storm.callers import REGION, Callers
+from tests.storm.callers import LICENCE, LICENCES, REGION, Callers
 from tests.storm.machine import Crash, Machine
 from tests.storm.operators import TYPES, Operators
 
@@ -210,6 +212,7 @@ class Storm:
         self.operators.names |= {number: f"e{place}" for place, number in enumerate(environments)}
         await intake.register_definition(NewDefinition(REGION, "d", b"{}", 1))
         self.callers.definition = max(queues) + 1
+        await intake.create_consumable(NewConsumable(REGION, LICENCE, True, LICENCES, b"{}", 1))
 
     def _environment(self) -> dict[str, Capacity]:
         """The whole machine, instances that come and go, or slices; whatever fits the machine fits there."""
@@ -267,6 +270,8 @@ class Storm:
         if self.loop.died or (stormy and rng.random() < self.crash_rate):
             self._crash_api()
         self.machine.pass_time()
+        held = self.callers.licences_held(ids.parse_attempt_id(attempt).uuid for attempt in self.machine.running)
+        assert held <= LICENCES, f"{held} of {LICENCES} licences are in use"
         if stormy and rng.random() < self.crash_rate:
             fault = rng.choice(["before", "after", "order"])
             if fault == "order":
@@ -287,7 +292,9 @@ class Storm:
         self.chance = self.engine._chance = Chance()
         self.commits.crash, self.machine.crash_after, self.loop.dies = None, None, None
         quiet = 0
-        for _ in range(20_000):
+        for tick in range(20_000):
+            if tick % 20 == 0 and not self.operators.supplied:
+                self._call(self.operators.supply_all(self.intake))
             self._tick(stormy=False)
             busy = self.callers.open or self.calls or self.machine.running or self.machine.news
             busy = busy or self.engine.scheduler.state.jobs

@@ -47,6 +47,8 @@ LOOKS = (
     Look("attempts", "Attempts are numbered without gaps, and open exactly where a job is STARTING or RUNNING.",
          _SQL.attempts),
     Look("journal", "The journal tells the life of each job without a gap, up to the state it is in.", _SQL.journal),
+    Look("resources", "What is in use of each consumable resource is what open attempts ask for.", _SQL.resources,
+         whole=True),
     Look("wishes", "Each cancel and terminate names a job.", _SQL.wishes),
     Look("shares", "A job is of a share exactly if its queue has a scheduling policy; shares of live jobs are active.",
          _SQL.shares),

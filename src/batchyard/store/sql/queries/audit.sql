@@ -233,3 +233,16 @@ WHERE s.seq > :after AND s.seq <= :until AND s.status < 5 AND r.share IS NOT NUL
 -- A policy stays while a queue goes by it that is not gone.
 SELECT 'queue ' || id || ' goes by scheduling policy ' || policy || ', which is not there' FROM asked.queues
 WHERE policy IS NOT NULL AND policy NOT IN (SELECT id FROM asked.policies) AND id NOT IN (SELECT id FROM main.deleted);
+
+-- name: resources
+-- What is told to be in use of each consumable resource is what its open attempts ask for.
+WITH asked_for AS (
+  SELECT json_extract(e.value, '$[0]') AS id, sum(json_extract(e.value, '$[1]')) AS quantity
+  FROM main.attempts AS a JOIN asked.jobs AS j ON j.seq = a.job, json_each(j.consumables) AS e
+  WHERE a.stopped_ms IS NULL GROUP BY 1
+)
+SELECT 'of resource ' || u.id || ' ' || u.held || ' are in use, open attempts ask for ' || coalesce(q.quantity, 0)
+FROM main.consumables AS u LEFT JOIN asked_for AS q ON q.id = u.id WHERE u.held <> coalesce(q.quantity, 0)
+UNION ALL
+SELECT 'open attempts ask for ' || q.quantity || ' of resource ' || q.id || ', of which nothing is in use' FROM asked_for AS q
+WHERE NOT EXISTS (SELECT 1 FROM main.consumables AS u WHERE u.id = q.id);
