@@ -13,7 +13,7 @@ from batchyard.model.events import ConsumableChanged, JobSubmitted
 from batchyard.model.states import RUNNABLE, RUNNING, STARTING, SUBMITTED
 from batchyard.ports import NameMatch
 from batchyard.store.intake import SqliteIntake
-from batchyard.store.retention import Retention
+from batchyard.store.retention import DAY_MS, Retention
 
 from .asking import REGION, deletion, job
 from .keeping import NOBODY, look
@@ -172,6 +172,32 @@ def test_with_a_job_goes_what_it_asked_for(site):
         assert look(at.data, "requests", "SELECT DISTINCT job FROM asks") == [row]
 
     site(story, Retention(10**15, 1))
+
+
+def test_a_name_that_nobody_uses_is_forgotten(site):
+    async def story(at):
+        await at.intake.create_consumable(new("gone"))
+        await at.intake.create_consumable(new("kept"))
+        _, event = await at.submit(consumables=(("asked", 1), ("gone", 1)))
+        await at.intake.delete_consumable(deletion("gone"))
+        at.apply()
+        late_ms = 10 * DAY_MS
+
+        async def names():
+            await at.intake.remove_leftovers(late_ms)
+            return {name for (name,) in look(at.data, "requests", "SELECT name FROM consumables")}
+
+        assert await names() == {"gone", "kept", "asked"}, "a job that waits asks for them"
+        at.run(event)
+        _, last = await at.submit()
+        at.run(last)
+        await at.drain()
+        late_ms += DAY_MS
+        assert await names() == {"kept"}
+        await at.intake.create_consumable(new("gone"))
+        assert at.reader.consumable(REGION, "gone").total == 2
+
+    site(story, Retention(DAY_MS, 1))
 
 
 def test_a_name_is_known_to_a_new_server(data):

@@ -4,6 +4,7 @@
 - The row of a **deleted** environment or queue goes when every job that was asked for before its deletion is gone.
   Only such a job can have to do with it, and the numbers of requests say which those are: nothing is searched.
 - A wish to have Spot capacity **interrupted** goes when it was applied.
+- The name of a **consumable resource** that does not exist goes when no job that is known asks for it.
 - An **INACTIVE** revision of a definition goes by the same rule, after as long as AWS keeps one.
 
 None goes before it is a day old, and what was deleted stays as long as finished jobs do: a call that is repeated finds
@@ -57,6 +58,7 @@ class Leftovers:
         went, over = self._remove_superseded(db, before_ms)
         wishes = {"applied": self._applied(), "before": before_ms, "most": REMOVED}
         removed += db.execute(_SQL.delete_interruptions, wishes).rowcount
+        removed += _remove_consumables(db, wishes)
         if over and removed < REMOVED:
             self._next_ms = now_ms + EVERY_MS
         return removed + went
@@ -83,6 +85,13 @@ class Leftovers:
         over = len(rows) < EXAMINED or len(old) < len(rows)
         self._examined = 0 if over else rows[-1][0]
         return went, over
+
+
+def _remove_consumables(db: sqlite3.Connection, told: dict[str, int]) -> int:
+    going = db.execute(_SQL.consumables, told).fetchall()
+    for statement in (_SQL.delete_changes, _SQL.delete_consumable):
+        db.executemany(statement, going)
+    return len(going)
 
 
 def _remove_definitions(db: sqlite3.Connection, before_ms: int, bound: int) -> int:

@@ -15,6 +15,16 @@ DELETE FROM changes WHERE seq = :seq AND EXISTS (
   WHERE later.subject = :subject AND later.seq > :seq AND later.seq <= :applied AND later.at_ms < :before
 );
 
+-- name: consumables
+-- Some names of consumable resources that there are not, that no job asks for, and of which nothing was asked lately.
+SELECT id FROM consumables AS c WHERE created_ms IS NULL AND seq <= :applied
+  AND NOT EXISTS (SELECT 1 FROM asks WHERE consumable = c.id)
+  AND NOT EXISTS (SELECT 1 FROM changes WHERE subject = c.id AND at_ms >= :before) LIMIT :most;
+
+-- name: delete_consumable
+-- A name is known no more.
+DELETE FROM consumables WHERE id = ?;
+
 -- name: environments
 -- Some environments whose deletion was asked for before a time and before a request number, the first ones first.
 SELECT id FROM environments WHERE deleted_ms < ? AND seq < ? ORDER BY seq LIMIT ?;
