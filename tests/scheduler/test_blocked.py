@@ -24,6 +24,7 @@ UNSUPPORTED = (
     "MISCONFIGURATION:EC2_INSTANCE_CONFIGURATION_UNSUPPORTED - Your compute environment associated with this job queue "
     "has an unsupported instance type configuration."
 )
+CANCELED = "Canceled by JobStateTimeLimit action due to reason: "
 ACTION_REQUIRED = "ACTION_REQUIRED - CE(s) associated with the job queue are invalid."
 TEN_MINUTES = 600_000
 HUGE = kind("x.huge", 64, 262_144, price=2000, spot_price=700)
@@ -123,6 +124,53 @@ def test_what_a_policy_reserves_for_others_is_a_maximum_too():
     job = world.submit(queue, vcpus=6, share="a")
     world.settle()
     assert world.reason(job) == MAX_RESOURCE
+
+
+@pytest.mark.parametrize(
+    ("place", "nodes", "reason"),
+    [
+        (on_demand(STEADY, max_vcpus=8), {"vcpus": 4}, MAX_RESOURCE),
+        (on_demand(SMALL), {"vcpus": 3}, JOB_REQUIREMENT),
+        (on_demand(SMALL), {"type": "m.steady"}, JOB_REQUIREMENT),
+        (spot(STEADY), {}, JOB_REQUIREMENT),
+        (on_demand(LARGE, max_vcpus=64), {"vcpus": 8}, JOB_REQUIREMENT),
+    ],
+)
+def test_a_multi_node_job_of_which_no_environment_could_ever_hold_all_nodes(place, nodes, reason):
+    world = world_of()
+    queue = world.queue(world.managed(place))
+    job = world.submit_nodes(queue, 3, **nodes)
+    world.settle()
+    assert (world.state(job), world.reason(job)) == ("RUNNABLE", reason)
+    world.update(queue, limits=limits(600))
+    world.turn(advance_ms=TEN_MINUTES)
+    world.settle()
+    assert (world.state(job), world.reason(job)) == ("FAILED", CANCELED + reason)
+
+
+def test_a_multi_node_job_lacks_capacity_though_a_later_environment_has_room():
+    world = world_of(vcpus=10)
+    theirs, first, later = (world.managed(on_demand(each)) for each in (LARGE, STEADY, SMALL))
+    world.submit(world.queue(theirs), vcpus=8)
+    world.settle()
+    job = world.submit_nodes(world.queue(first, later), 2)
+    world.settle()
+    world.turn(advance_ms=60_000)
+    assert world.reason(job) == capacity_of("m.steady")
+
+
+def test_a_multi_node_job_that_waits_for_jobs_or_for_its_instances_is_not_blocked():
+    world = world_of(vcpus=8)
+    world.machine(8, 65_536, boot_ms=1000, blocked_ms=0)
+    queue = world.queue(world.managed(on_demand(STEADY, max_vcpus=8)))
+    job = world.submit_nodes(queue, 2, vcpus=4)
+    world.settle()
+    assert not world.rows.blocks, "its instances boot"
+    world.turn(advance_ms=1000)
+    behind = world.submit_nodes(queue, 2)
+    world.settle()
+    world.turn(advance_ms=TEN_MINUTES)
+    assert (world.state(job), world.reason(behind)) == ("STARTING", None)
 
 
 # -- waiting is not being blocked ------------------------------------------------------------------------------------
@@ -298,8 +346,7 @@ def test_a_job_that_blocks_for_too_long_is_cancelled_and_the_others_go_on():
     assert world.state(impossible) == "RUNNABLE"
     world.turn(advance_ms=world.decisions[-1].due_ms - world.now_ms)
     world.settle()
-    text = "Canceled by JobStateTimeLimit action due to reason: " + JOB_REQUIREMENT
-    assert (world.state(impossible), world.reason(impossible)) == ("FAILED", text)
+    assert (world.state(impossible), world.reason(impossible)) == ("FAILED", CANCELED + JOB_REQUIREMENT)
     assert world.rows.jobs[impossible.seq].stops, "it counts as cancelled"
     assert (world.state(fine), world.state(behind)) == ("STARTING", "STARTING")
 

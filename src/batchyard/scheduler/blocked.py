@@ -16,8 +16,8 @@ from batchyard.model.blocked import Block
 from batchyard.model.facts import HeadStuck, QueueBlocked, QueueUnblocked
 from batchyard.model.ids import WHOLE
 from batchyard.model.verdicts import Kind, Obstacle, PlaceVerdict
-from batchyard.scheduler import fairshare, lifecycle, verdicts
-from batchyard.scheduler.state import Job, Queue, State
+from batchyard.scheduler import fairshare, gangs, lifecycle, verdicts
+from batchyard.scheduler.state import Gang, Job, Queue, State
 from batchyard.scheduler.verdicts import Look
 
 Heads = Mapping[int, tuple[Job, int]]  # by queue, the job and index that could not be placed
@@ -61,6 +61,8 @@ def clear(state: State, number: int) -> None:
 
 def reason_of(state: State, look: Look, queue: Queue, job: Job) -> str | None:
     """Why the queue is blocked by this head, in AWS's words; None: the head merely waits."""
+    if isinstance(job, Gang):
+        return _of_gang(state, queue, job)
     if _waits_for_jobs(state, queue, job):
         return None
     verdict = look.verdict(queue, state.needs_of(job))
@@ -111,6 +113,29 @@ def _without_room(state: State, could: Sequence[PlaceVerdict]) -> str | None:
     return reasons.text_of(
         reasons.CAPACITY, first.obstacles[0].type or ("UNMANAGED" if capacity is None else capacity.kind)
     )
+
+
+def _of_gang(state: State, queue: Queue, gang: Gang) -> str | None:
+    """Likewise of a multi-node job: it waits in the first environment that could ever hold all of its nodes, even where
+    a later one has room."""
+    named = (state.environments.get(number) for number in queue.environments)
+    opened = [each for each in named if each is not None and each.enabled]
+    if not opened:
+        return reasons.text_of(reasons.ACTION_REQUIRED)
+    bound = None if queue.policy is None else fairshare.bound_cpu_milli(state, queue)
+    if bound is not None and queue.held_cpu_milli + gangs.cpu_milli_of(gang) > bound:
+        return None if gangs.cpu_milli_of(gang) <= bound else reasons.text_of(reasons.MAX_RESOURCE)
+    for environment in opened:
+        chosen = gangs.type_for(state, environment, gang) if gangs.suits(environment) else None
+        if chosen is not None:
+            waits = environment.open or environment.booting
+            return None if waits else reasons.text_of(reasons.CAPACITY, chosen.name)
+    above = (each for each in opened if each.capacity and each.capacity.max_cpu_milli < gangs.cpu_milli_of(gang))
+    for environment in above:
+        provider = state.providers.get(environment.provider)
+        if provider is not None and not verdicts.standing(environment, provider, gangs.largest(gang)):
+            return reasons.text_of(reasons.MAX_RESOURCE)  # it could hold a node, and not all of them
+    return reasons.text_of(reasons.JOB_REQUIREMENT)
 
 
 # -- time ------------------------------------------------------------------------------------------------------------

@@ -69,10 +69,14 @@ def largest(gang: Gang) -> Needs:
     return Needs(*map(max, zip(*(group.needs for group in gang.nodes.groups), strict=True)))
 
 
+def cpu_milli_of(gang: Gang) -> int:
+    """What all of its nodes ask for."""
+    return sum((group.hi - group.lo) * group.needs.cpu_milli for group in gang.nodes.groups)
+
+
 def _launch(state: State, queue: Queue, gang: Gang, pledges: Pledges) -> list[Instance] | None:
     """Launch its instances in the first environment that can ever hold it; None: not now."""
-    needed_cpu_milli = sum((group.hi - group.lo) * group.needs.cpu_milli for group in gang.nodes.groups)
-    if queue.policy is not None and not fairshare.admits(state, queue, needed_cpu_milli):
+    if queue.policy is not None and not fairshare.admits(state, queue, cpu_milli_of(gang)):
         return None
     for number in queue.environments:
         environment = state.environments.get(number)

@@ -65,6 +65,8 @@ def _serve(state: State, queues: list[Queue], pledges: capacity.Pledges, stuck: 
                     continue
                 if job.seq in state.sets:
                     _foresee(state, queue, line, pledges)
+                else:
+                    stuck[queue.number] = head
                 break
             pledged, claims = pledges.made, pledges.claims
             place = _place_for(state, queue, job, pledges)
