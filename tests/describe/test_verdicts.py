@@ -10,7 +10,7 @@ from batchyard.model.needs import Needs
 from batchyard.model.verdicts import BID, GPU, MEMORY, VCPU, Holder, Kind, Obstacle, PlaceVerdict, Short, Verdict
 
 NAMES = {1: "ce", 2: "there", 3: "x", 4: "y", 5: "z"}
-SPEECH = Speech(lambda number: NAMES[number], lambda needs: "r5.xlarge", 1_000)
+SPEECH = Speech(lambda number: NAMES[number], lambda number: f"licence-{number}", lambda needs: "r5.xlarge", 1_000)
 NEEDS = Needs(2000, 32_000)
 UPDATE = "aws batch update-compute-environment --compute-environment ce "
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from batchyard.model.environments import Capacity
 from batchyard.model.needs import Needs
 from batchyard.model.shares import SharePolicy
-from batchyard.model.verdicts import BID, GPU, MEMORY, VCPU, Holder, Kind, Obstacle, Short, Verdict
+from batchyard.model.verdicts import BID, GPU, MEMORY, QUANTITY, VCPU, Holder, Kind, Obstacle, Short, Verdict
 from batchyard.scheduler.verdicts import Look
 from tests.harness.world import Handle, World
 from tests.scheduler import machines
@@ -23,7 +23,8 @@ def verdict(world: World, job: Handle) -> Verdict:
     world.settle()
     state = world.scheduler.state
     assert world.state(job) == "RUNNABLE", "it is for jobs that wait"
-    return Look(state).verdict(state.queues[world.submitted[job.seq].queue], world.submitted[job.seq].needs)
+    submitted = world.submitted[job.seq]
+    return Look(state).verdict(state.queues[submitted.queue], submitted.needs, submitted.asks)
 
 
 def only(world: World, job: Handle) -> Obstacle:
@@ -226,6 +227,24 @@ def test_a_reservation_that_leaves_less_than_one_job_asks_for():
     job = world.submit(queue, vcpus=2, share="a")
     assert only(world, job) == Obstacle(Kind.RESERVATION_BELOW, (Short(VCPU, 2000, 800),))
     world.edit_policy(queue, SharePolicy(reservation_percent=75))
+    assert starts(world, job)
+
+
+def test_more_of_a_consumable_resource_is_asked_for_than_there_is():
+    world = World(twins=True)
+    licence, queue = world.resource(2), world.queue()
+    job = world.submit(queue, asks={licence: 3})
+    assert only(world, job) == Obstacle(Kind.SUPPLY_BELOW, (Short(QUANTITY, 3, 2),), resource=licence)
+    world.set_total(licence, 3)
+    assert starts(world, job)
+
+
+def test_others_hold_the_consumable_resource():
+    world = World(twins=True)
+    licence, queue = world.resource(3), world.queue()
+    holder, job = world.submit(queue, asks={licence: 2}), world.submit(queue, asks={licence: 2})
+    assert only(world, job) == Obstacle(Kind.SUPPLY_HELD, (Short(QUANTITY, 2, 1),), resource=licence)
+    world.exits(holder)
     assert starts(world, job)
 
 

@@ -31,7 +31,7 @@ def waiting(world: World) -> list[Handle]:
 
 def verdict(world: World, job: Handle) -> Verdict:
     state, submitted = world.scheduler.state, world.submitted[job.seq]
-    return Look(state).verdict(state.queues[submitted.queue], submitted.needs)
+    return Look(state).verdict(state.queues[submitted.queue], submitted.needs, submitted.asks)
 
 
 def check_heads(world: World) -> None:

@@ -39,7 +39,9 @@ class Explainer:
         self._context = context
         self._reader = context.past
         self._call = call
-        self._speech = verdicts.Speech(lambda number: context.names.environment(number)[0], self._larger, call.now_ms)
+        self._speech = verdicts.Speech(
+            lambda number: context.names.environment(number)[0], str, self._larger, call.now_ms
+        )
 
     def whole(self, row: JobRow) -> dict[str, Any]:
         """All of it."""

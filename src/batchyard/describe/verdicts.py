@@ -13,9 +13,11 @@ HOLDERS_TOLD = 3
 
 
 class Speech(NamedTuple):
-    """What words are made with: names of environments by number, a type that would hold such needs, and the time."""
+    """What words are made with: names of environments and consumable resources by number, a type that would hold such
+    needs, and the time."""
 
     name: Callable[[int], str]
+    resource: Callable[[int], str]
     larger: Callable[[Needs], str | None]
     now_ms: int
 
@@ -72,6 +74,8 @@ def data(speech: Speech, obstacle: Obstacle) -> dict[str, Any]:
         ]  # fmt: skip
     if obstacle.type:
         found["instanceType"] = obstacle.type
+    if obstacle.resource:
+        found["consumableResource"] = speech.resource(obstacle.resource)
     if obstacle.until_ms is not None:
         found["until"] = obstacle.until_ms
     if obstacle.holders:
@@ -169,6 +173,23 @@ def _reserved(speech: Speech, name: str, obstacle: Obstacle, needs: Needs) -> Sa
     return Said(fact, "wait for a job of the queue to end, or lower computeReservation")
 
 
+def _supply_below(speech: Speech, name: str, obstacle: Obstacle, needs: Needs) -> Said:
+    (short,) = obstacle.short
+    resource = speech.resource(obstacle.resource)
+    fact = f"it asks for {short.asked:,} of consumable resource {resource}, and there are {short.has:,} in all"
+    command = f"aws batch update-consumable-resource --consumable-resource {resource} --operation ADD "
+    lacking = short.asked - short.has
+    return Said(fact, f"add {lacking:,} to {resource}, or ask for less", f"{command}--quantity {lacking}")
+
+
+def _supply_held(speech: Speech, name: str, obstacle: Obstacle, needs: Needs) -> Said:
+    (short,) = obstacle.short
+    resource = speech.resource(obstacle.resource)
+    fact = f"it asks for {short.asked:,} of consumable resource {resource}, and {short.has:,} are available"
+    command = f"aws batch list-jobs-by-consumable-resource --consumable-resource {resource}"
+    return Said(fact, f"wait for jobs that hold some of {resource} to end, or add some", command)
+
+
 def _booting(speech: Speech, name: str, obstacle: Obstacle, needs: Needs) -> Said:
     wait = measures.span((obstacle.until_ms or 0) - speech.now_ms)
     return Said(f"an instance for it ({obstacle.type} in {name}) boots and is ready in {wait}", "")
@@ -222,6 +243,8 @@ _SAYS: dict[Kind, Callable[[Speech, str, Obstacle, Needs], Said]] = {
     Kind.MACHINE_TOO_SMALL: _machine_too_small,
     Kind.RESERVATION_BELOW: _reservation_below,
     Kind.RESERVED: _reserved,
+    Kind.SUPPLY_BELOW: _supply_below,
+    Kind.SUPPLY_HELD: _supply_held,
     Kind.BOOTING: _booting,
     Kind.AT_MAXIMUM: _at_maximum,
     Kind.ROOM_HELD: _room_held,

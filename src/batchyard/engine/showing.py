@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import Any
 
 from batchyard.engine.fronts import Fronts
+from batchyard.model.consumables import Asks
 from batchyard.model.facts import AttemptOpened, Fact
 from batchyard.model.needs import Needs
 from batchyard.model.shown import MINUTE_MS, STARTS_KEPT_MIN, LineShown, ShareShown, Starts, line_name, verdict_name
@@ -25,6 +26,7 @@ SLICE_S = 0.006  # for queues and classes, each time
 FRONTS_SLICE_S = 0.003  # for the fronts of queues
 
 Line = tuple[int, str | None]  # a queue's number and a share
+Asked = tuple[Needs, Asks]  # with the queue, a class
 
 
 class Showing:
@@ -87,8 +89,8 @@ class Showing:
             for name in self._round.gone:
                 views[name] = None
                 del self.shown[name]
-        for name, queue, needs in self._round:
-            view = self._line(look, queue) if needs is None else look.verdict_on(queue, needs)
+        for name, queue, asked in self._round:
+            view = self._line(look, queue) if asked is None else look.verdict_on(queue, *asked)
             digest = hash(view)
             if view is not None and self.shown.get(name) != digest:
                 views[name], self.shown[name] = view, digest
@@ -112,10 +114,10 @@ class Round:
 
     def __init__(self, look: Look | None = None, shown: Iterable[str] = ()):
         known = set(shown)
-        found: dict[str, tuple[int, Needs | None]] = {}
-        for queue, needs in look.classes() if look is not None else ():
+        found: dict[str, tuple[int, Asked | None]] = {}
+        for queue, *asked in look.classes() if look is not None else ():
             found[line_name(queue)] = queue, None
-            found[verdict_name(queue, needs)] = queue, needs
+            found[verdict_name(queue, *asked)] = queue, asked
         self.gone = known - found.keys()
         self._left = deque(sorted(((name, *of) for name, of in found.items()), key=lambda each: each[0] in known))
 
@@ -125,7 +127,7 @@ class Round:
     def __iter__(self) -> Round:
         return self
 
-    def __next__(self) -> tuple[str, int, Needs | None]:
+    def __next__(self) -> tuple[str, int, Asked | None]:
         if not self._left:
             raise StopIteration
         return self._left.popleft()

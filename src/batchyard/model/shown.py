@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from batchyard.model.consumables import Asks
 from batchyard.model.needs import Needs
 
 MINUTE_MS = 60_000
 STARTS_KEPT_MIN = 10  # how long back starts of jobs are counted
 
 
-def verdict_name(queue: int, needs: Needs) -> str:
-    """The view with the verdict on a queue's jobs with these needs."""
-    return f"verdict/{queue}/{'/'.join(map(str, needs))}"
+def verdict_name(queue: int, needs: Needs, asks: Asks = ()) -> str:
+    """The view with the verdict on a queue's jobs with these needs and askings of consumable resources."""
+    asked = "".join(f"/{number}:{quantity}" for number, quantity in asks)
+    return f"verdict/{queue}/{'/'.join(map(str, needs))}{asked}"
 
 
 def line_name(queue: int) -> str:

@@ -1,7 +1,7 @@
 """Why jobs wait, as values: what stands in the way of a class of jobs, and which of it is the nearest to change.
 
-A class is (queue, share, needs): all its jobs stand before the same. The scheduler finds verdicts
-(``scheduler/verdicts.py``), the engine shows them, words for them are made in ``describe``. Nothing here decides.
+A class is (queue, needs, what is asked of consumable resources): all its jobs stand before the same. The scheduler finds
+verdicts (``scheduler/verdicts.py``), the engine shows them, words are made in ``describe``. Nothing here decides.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ class Kind(StrEnum):
     BID_BELOW = "BID_BELOW"  # Spot costs more than bidPercentage allows, least so for `type`: BID
     MACHINE_TOO_SMALL = "MACHINE_TOO_SMALL"  # for an instance of `type`, or without a type for the job itself
     RESERVATION_BELOW = "RESERVATION_BELOW"  # what the fair-share policy reserves leaves less than one job asks: VCPU
+    SUPPLY_BELOW = "SUPPLY_BELOW"  # of the consumable `resource` there is less in all than one job asks for: QUANTITY
     # It passes by itself when something ends.
     RESERVED = "RESERVED"  # the fair-share policy keeps what is left for shares that are not active yet: VCPU
+    SUPPLY_HELD = "SUPPLY_HELD"  # of the consumable `resource` others hold what one job asks for: QUANTITY
     BOOTING = "BOOTING"  # an instance of `type` is ready at `until_ms`
     AT_MAXIMUM = "AT_MAXIMUM"  # of the environment: VCPU
     ROOM_HELD = "ROOM_HELD"  # by `holders`: what the machine lacks for an instance of `type`, or for the job itself
@@ -51,10 +53,13 @@ _STANDING = frozenset(
         Kind.BID_BELOW,
         Kind.MACHINE_TOO_SMALL,
         Kind.RESERVATION_BELOW,
+        Kind.SUPPLY_BELOW,
     }
 )
 
-VCPU, MEMORY, GPU, BID = "VCPU", "MEMORY", "GPU", "BID"  # thousandths, MiB, whole ones, percent of the on-demand price
+VCPU, MEMORY, GPU = "VCPU", "MEMORY", "GPU"  # thousandths, MiB, whole ones
+BID = "BID"  # percent of the on-demand price
+QUANTITY = "QUANTITY"  # of a consumable resource
 
 
 class Short(NamedTuple):
@@ -80,6 +85,7 @@ class Obstacle(NamedTuple):
     type: str = ""
     until_ms: int | None = None
     holders: tuple[Holder, ...] = ()
+    resource: int = 0  # the number of a consumable resource
 
 
 class PlaceVerdict(NamedTuple):

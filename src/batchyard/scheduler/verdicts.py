@@ -11,9 +11,22 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from batchyard.model import environments as env
+from batchyard.model.consumables import Asks
 from batchyard.model.environments import Capacity, InstanceType
 from batchyard.model.needs import NOTHING, Needs
-from batchyard.model.verdicts import BID, GPU, MEMORY, VCPU, Holder, Kind, Obstacle, PlaceVerdict, Short, Verdict
+from batchyard.model.verdicts import (
+    BID,
+    GPU,
+    MEMORY,
+    QUANTITY,
+    VCPU,
+    Holder,
+    Kind,
+    Obstacle,
+    PlaceVerdict,
+    Short,
+    Verdict,
+)
 from batchyard.scheduler import allocation, capacity, fairshare, ordering
 from batchyard.scheduler.lines import Line
 from batchyard.scheduler.state import Environment, Provider, Queue, State
@@ -26,12 +39,14 @@ _FAR = (
     Kind.ROOM_HELD,
     Kind.AT_MAXIMUM,
     Kind.RESERVED,
+    Kind.SUPPLY_HELD,
     Kind.DISABLED,
     Kind.BID_BELOW,
     Kind.MAXIMUM_BELOW,
     Kind.TYPE_ABOVE_MAXIMUM,
     Kind.NO_TYPE,
     Kind.RESERVATION_BELOW,
+    Kind.SUPPLY_BELOW,
     Kind.MACHINE_TOO_SMALL,
     Kind.NO_MACHINE,
     Kind.LEAVING,
@@ -66,14 +81,16 @@ class Look:
         self._machines: dict[str, tuple[Needs, dict[int, int]]] = {}
         self._holders: dict[str, tuple[Holder, ...]] = {}
 
-    def classes(self) -> Iterator[tuple[int, Needs]]:
-        """The classes, as queue and needs, of which jobs wait; not each only once, and some of which the last job just
-        left."""
+    def classes(self) -> Iterator[tuple[int, Needs, Asks]]:
+        """The classes of which jobs wait; not each only once, and some of which the last job just left."""
         state = self._state
         for queue in state.order:
             for line in _lines(queue):
                 for needs, _ in line.lanes:
-                    yield queue.number, state.classes[needs]
+                    yield queue.number, state.classes[needs], ()
+                for asks, askers in line.aside.items():
+                    for needs, _ in askers.own.lanes:
+                        yield queue.number, state.classes[needs], asks
 
     def line(self, number: int) -> WaitingLine | None:
         """Who goes next in a queue; None if there is none of that number."""
@@ -92,14 +109,17 @@ class Look:
         head = ordering.head(self._state, line)
         return None if head is None else (head[0].uuid, head[1])
 
-    def verdict_on(self, number: int, needs: Needs) -> Verdict | None:
+    def verdict_on(self, number: int, needs: Needs, asks: Asks = ()) -> Verdict | None:
         """The verdict on a class; None if there is no such queue."""
         queue = self._state.queues.get(number)
-        return None if queue is None else self.verdict(queue, needs)
+        return None if queue is None else self.verdict(queue, needs, asks)
 
-    def verdict(self, queue: Queue, needs: Needs) -> Verdict:
-        """What stands in the way of the queue's jobs with these needs; the same in each share, but for its turn."""
-        own = self._of_policy(queue, needs.cpu_milli)
+    def verdict(self, queue: Queue, needs: Needs, asks: Asks = ()) -> Verdict:
+        """What stands in the way of the queue's jobs with these needs and such askings of consumable resources.
+
+        It is the same in each share, but for its turn.
+        """
+        own = (*self._of_policy(queue, needs.cpu_milli), *self._of_supplies(asks))
         places = tuple(PlaceVerdict(number, self._in(number, needs)) for number in queue.environments)
         nearest = _nearest(places)
         if nearest is None:
@@ -118,6 +138,14 @@ class Look:
         if cpu_milli > bound:
             return (Obstacle(Kind.RESERVATION_BELOW, (Short(VCPU, cpu_milli, bound),)),)
         return (Obstacle(Kind.RESERVED, (Short(VCPU, cpu_milli, bound - queue.held_cpu_milli),)),)
+
+    def _of_supplies(self, asks: Asks) -> Iterator[Obstacle]:
+        for number, quantity in asks:
+            of = self._state.consumables[number]
+            if quantity > of.total:
+                yield Obstacle(Kind.SUPPLY_BELOW, (Short(QUANTITY, quantity, of.total),), resource=number)
+            elif quantity > of.free:
+                yield Obstacle(Kind.SUPPLY_HELD, (Short(QUANTITY, quantity, max(0, of.free)),), resource=number)
 
     # -- in one environment ----------------------------------------------------------------------------------------
 
