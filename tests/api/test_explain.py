@@ -8,7 +8,7 @@ import pytest
 
 from batchyard.model import ids, states
 from batchyard.model.needs import Needs
-from batchyard.model.shown import LineShown, Starts
+from batchyard.model.shown import LineShown, ShareShown, Starts
 from batchyard.model.verdicts import VCPU, Kind, Obstacle, PlaceVerdict, Short, Verdict
 from batchyard.ports import AttemptRow, Backlog, ClassVerdict, Shown, Waiting
 from tests.api.caller import signed
@@ -242,3 +242,24 @@ def test_an_id_that_is_nobodys(server, given):
 def test_it_is_read_with_get_alone(server):
     answer = signed(server.app, "POST", "/x/explain/nope", b"{}")
     assert answer.status == 404 and b"GET /x/explain/ID" in answer.body
+
+
+def test_in_a_queue_with_shares_the_place_of_the_share_is_told(furnished):
+    head, job_id = furnished.submit(), furnished.submit()
+    for each in (head, job_id):
+        runnable(furnished, each)
+    starts = Starts(NOW_MS - 600_000, ((NOW_MS - 60_000, 60),))
+    first = ShareShown("a", 10_000, 4000, (head, ids.WHOLE), Starts(0))
+    second = ShareShown("b", 10_000, 4000, (job_id, ids.WHOLE), starts)
+    line = LineShown((head, ids.WHOLE), starts, (first, second))
+    shown = Shown(NOW_MS, AT_MAXIMUM)
+    furnished.store.class_verdict = ClassVerdict(NEEDS, shown)
+    furnished.store.stand = Waiting(NEEDS, 5, shown, Shown(NOW_MS, line), "b")
+    found = explained(furnished, job_id)
+    assert found["sentence"] == (
+        "It waits its turn, 5 jobs of share b in queue q ahead of it; share b is number 2 of 2: ce has 0 vCPUs left of "
+        "its maxvCpus, and 8 vCPUs are needed; share b started 60 jobs in the last 10 minutes: in about 60 seconds."
+    )
+    assert found["share"] == {"shareIdentifier": "b", "place": 2, "of": 2}
+    furnished.store.stand = furnished.store.stand._replace(ahead=0)
+    assert explained(furnished, job_id)["sentence"].startswith("It waits its turn, no job of share b in queue q ahead")

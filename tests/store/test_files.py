@@ -92,6 +92,8 @@ _QUEUE = "priority INTEGER NOT NULL, enabled INTEGER NOT NULL, environments TEXT
 # (file, version) -> what makes such a file of one that is a version newer.
 OLDER = {
     (OBSERVE, 1): "ALTER TABLE followers DROP COLUMN failure; ALTER TABLE followers DROP COLUMN failing_ms;",
+    (STATE, 15): """
+        DROP INDEX jobs_in_share; ALTER TABLE jobs DROP COLUMN priority; ALTER TABLE jobs DROP COLUMN share;""",
     (STATE, 14): "ALTER TABLE jobs DROP COLUMN nodes; ALTER TABLE instances DROP COLUMN reserved;",
     (STATE, 13): "ALTER TABLE consumables DROP COLUMN born;",
     (STATE, 12): "ALTER TABLE instances DROP COLUMN devices; ALTER TABLE attempts DROP COLUMN devices;",

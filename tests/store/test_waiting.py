@@ -8,9 +8,10 @@ import random
 import pytest
 
 from batchyard.model import ids
-from batchyard.model.events import AttemptEnded, Ending, ProviderSized
+from batchyard.model.events import AttemptEnded, Ending, JobSubmitted, ProviderSized, QueueChanged
 from batchyard.model.jobs import RetryPolicy
 from batchyard.model.needs import Needs
+from batchyard.model.shares import SharePolicy
 from batchyard.model.shown import LineShown, Starts, line_name, verdict_name
 from batchyard.model.states import RUNNABLE
 from batchyard.model.verdicts import VCPU, Kind, Obstacle, PlaceVerdict, Short, Verdict
@@ -27,7 +28,8 @@ FAULT = Ending(1, "Essential container in task exited", None, 1, 2)
 class Line:
     """A scheduler over real files that starts a few jobs at a time, whose attempts fail."""
 
-    def __init__(self, data, seed: int):
+    def __init__(self, data, seed: int, shared: bool = False):
+        self.shared = shared
         self.chance = random.Random(seed)
         self.commits, self.reader = SqliteCommits(data), SqliteReader(data)
         self.scheduler = Scheduler()
@@ -43,7 +45,16 @@ class Line:
             events, more = [], decision.more
 
     def take_requests(self) -> None:
-        self.turn(self.commits.requests(self.scheduler.applied_seq, 1000, self.scheduler.holds))
+        events = self.commits.requests(self.scheduler.applied_seq, 1000, self.scheduler.holds)
+        self.turn([self._in_share(event) for event in events] if self.shared else events)
+
+    def _in_share(self, event):
+        """Queues have a policy, and jobs a share and a priority."""
+        if isinstance(event, QueueChanged):
+            return event._replace(policy=SharePolicy())
+        if isinstance(event, JobSubmitted):
+            return event._replace(share=self.chance.choice("abc"), priority=self.chance.choice([0, 0, 5, 9]))
+        return event
 
     def fail_some(self) -> None:
         """Some attempts fail, and are tried again if they may be."""
@@ -52,23 +63,22 @@ class Line:
             if self.chance.random() < 0.7:
                 self.turn([AttemptEnded(job.seq, index, each.number, FAULT)])
 
-    def in_order(self) -> list[tuple[int, str, int]]:
-        """Whoever waits, as (queue, uuid, index), queue by queue, in the order in which the scheduler would go on."""
+    def in_order(self) -> list[tuple[object, str, int]]:
+        """Whoever waits, as (line, uuid, index), line by line, in the order in which the scheduler would go on."""
         state = self.scheduler.state
-        return [
-            (number, job.uuid, index)
-            for number, queue in state.queues.items()
-            for job, index in ordering.waiting(state, queue.line)
-        ]
+        lines = [queue.line for queue in state.queues.values()]
+        lines += [share.line for queue in state.queues.values() for share in queue.shares.values()]
+        return [(id(line), job.uuid, index) for line in lines for job, index in ordering.waiting(state, line)]
 
     def close(self) -> None:
         self.commits.close()
         self.reader.close()
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_ahead_of_a_job_are_those_that_the_scheduler_would_take_first(data, seed):
-    line = Line(data, seed)
+@pytest.mark.parametrize("shared", [False, True], ids=["one line", "shares"])
+@pytest.mark.parametrize("seed", range(10))
+def test_ahead_of_a_job_are_those_that_the_scheduler_would_take_first(data, seed, shared):
+    line = Line(data, seed, shared)
     chance = random.Random(seed)
 
     async def ask(rounds: int) -> None:
@@ -89,12 +99,14 @@ def test_ahead_of_a_job_are_those_that_the_scheduler_would_take_first(data, seed
         await intake.close()
 
     asyncio.run(ask(8))
-    places: dict[int, int] = {}
-    for queue, uuid, index in line.in_order():
+    places: dict[object, int] = {}
+    for where, uuid, index in line.in_order():
         row = line.reader.job(asking.REGION, uuid, index)
         assert row is not None and row.status == RUNNABLE
-        assert line.reader.waiting(row).ahead == places.setdefault(queue, 0), f"{uuid}:{index}"
-        places[queue] += 1
+        found = line.reader.waiting(row)
+        assert found.ahead == places.setdefault(where, 0), f"{uuid}:{index}"
+        assert (found.share is not None) == shared
+        places[where] += 1
     line.close()
 
 

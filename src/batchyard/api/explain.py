@@ -126,11 +126,24 @@ class Explainer:
         verdict = waiting.verdict.view if waiting.verdict else None
         line = waiting.line.view if waiting.line else None
         head = self._head(row, line)
+        shares = line.shares if line is not None and waiting.share is not None else ()
+        place = next((at for at, share in enumerate(shares, 1) if share.id == waiting.share), 0)
+        starts = shares[place - 1].starts if place else line.starts if line is not None else None
         moving = explanations.goes_on(verdict) and (head is None or explanations.goes_on(head.verdict))
         estimate = None
-        if line is not None and moving and waiting.ahead:
-            estimate = explanations.estimate(line.starts, waiting.ahead, self._call.now_ms)
-        return Stand(waiting.needs, waiting.ahead, self._context.names.queue(row.queue), verdict, head, estimate)
+        if starts is not None and moving and (waiting.ahead or head is not None):
+            estimate = explanations.estimate(starts, waiting.ahead, self._call.now_ms)
+        return Stand(
+            needs=waiting.needs,
+            ahead=waiting.ahead,
+            queue=self._context.names.queue(row.queue),
+            verdict=verdict,
+            head=head,
+            estimate=estimate,
+            share=waiting.share,
+            share_place=place,
+            shares=len(shares),
+        )
 
     def _head(self, row: JobRow, line: LineShown | None) -> Head | None:
         """Who goes first, if it is another one and the engine has told why it waits."""
@@ -147,6 +160,8 @@ class Explainer:
         if waiting.verdict is not None:
             found["since"] = waiting.verdict.at_ms
             found |= self._verdict(waiting.verdict.view, waiting.needs)
+        if stand.share is not None:
+            found["share"] = {"shareIdentifier": stand.share, "place": stand.share_place or None, "of": stand.shares}
         if stand.head is not None:
             found["head"] = {"jobId": stand.head.job_id} | self._verdict(stand.head.verdict, stand.head.needs)
         if stand.estimate is not None:

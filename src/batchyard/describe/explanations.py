@@ -121,7 +121,7 @@ def _in_line(speech: Speech, stand: Stand) -> Explained:
     if verdict is not None and verdict.standing:
         why, *remedy = _changed_by(speech, verdict, stand.needs)
         return Explained(f"It cannot start: {why}.", *remedy)
-    if stand.ahead and head is not None and head.verdict.standing:
+    if head is not None and head.verdict.standing:
         why, *_ = _changed_by(speech, head.verdict, head.needs)
         return Explained(
             f"It waits behind {_ahead(stand)}, and {head.job_id}, which goes first, cannot start: {why}.",
@@ -130,10 +130,9 @@ def _in_line(speech: Speech, stand: Stand) -> Explained:
         )
     if verdict is None:
         return Explained(f"It waits, {_ahead(stand)} ahead of it; the engine has not told yet what for.")
-    if not stand.ahead:
+    if not stand.ahead and head is None:
         why, *remedy = _changed_by(speech, verdict, stand.needs)
-        first = "It goes next" if not stand.share else f"It goes next of share {stand.share}{_turn(stand)}"
-        return Explained(f"{first}{': ' + why if why else ''}.", *remedy)
+        return Explained(f"It goes next{': ' + why if why else ''}.", *remedy)
     return Explained(f"It waits its turn, {_ahead(stand)} ahead of it{_turn(stand)}{_reasons(speech, stand)}.")
 
 
@@ -145,7 +144,7 @@ def _changed_by(speech: Speech, verdict: Verdict, needs: Needs) -> tuple[str, st
 
 def _ahead(stand: Stand) -> str:
     inside = f"of share {stand.share} " if stand.share else ""
-    return f"{measures.count(stand.ahead, 'job')} {inside}in queue {stand.queue}"
+    return f"{measures.count(stand.ahead, 'job') if stand.ahead else 'no job'} {inside}in queue {stand.queue}"
 
 
 def _turn(stand: Stand) -> str:

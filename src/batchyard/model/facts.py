@@ -140,7 +140,7 @@ class ConsumableUsed(NamedTuple):
 class JobAdded(NamedTuple):
     """A job entered the state with `status`; an array brings `size` child rows, each with `child_status`.
 
-    A multi-node job brings one for each of its `nodes` but the `main` one, whose row is the job's.
+    A multi-node job brings one for each of its `nodes` but the `main` one, whose row is the job's. `share` is where it waits, None in a queue without a fair-share policy; `priority` is within that share.
     """
 
     job: int
@@ -152,6 +152,8 @@ class JobAdded(NamedTuple):
     at_ms: int
     nodes: int = 0
     main: int = 0
+    share: str | None = None
+    priority: int = 0
 
 
 class JobMoved(NamedTuple):

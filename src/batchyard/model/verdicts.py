@@ -1,7 +1,7 @@
 """Why jobs wait, as values: what stands in the way of a class of jobs, and which of it is the nearest to change.
 
-A class is (queue, needs, what is asked of consumable resources): all its jobs stand before the same. The scheduler finds
-verdicts (``scheduler/verdicts.py``), the engine shows them, words are made in ``describe``. Nothing here decides.
+A class is (queue, needs, what is asked of consumable resources): all its jobs stand before the same. The scheduler
+finds verdicts (``scheduler/verdicts.py``), the engine shows them, words are made in ``describe``. Nothing here decides.
 """
 
 from __future__ import annotations

@@ -197,9 +197,10 @@ class Waiting(NamedTuple):
     """Where a RUNNABLE job or child stands, and what the engine shows of why; None: it has shown nothing yet."""
 
     needs: Needs
-    ahead: int  # jobs and children that go before it in its queue
+    ahead: int  # jobs and children that go before it in its queue, or in its share
     verdict: Shown[Verdict] | None
     line: Shown[LineShown] | None
+    share: str | None = None
 
 
 class ClassVerdict(NamedTuple):

@@ -69,8 +69,12 @@ def add(state: State, event: JobSubmitted) -> None:
             job.states = dict.fromkeys(job.states, child_status)
         if free:
             ordering.join(state, job, WHOLE)
-    nodes = (job.nodes.count, job.nodes.main) if isinstance(job, Gang) else ()
-    state.facts.append(JobAdded(job.seq, job.uuid, job.queue, job.size, job.status, child_status, state.now_ms, *nodes))
+    added = JobAdded(job.seq, job.uuid, job.queue, job.size, job.status, child_status, state.now_ms)
+    if isinstance(job, Gang):
+        added = added._replace(nodes=job.nodes.count, main=job.nodes.main)
+    if job.share is not None:
+        added = added._replace(share=job.share.id, priority=-job.rank)
+    state.facts.append(added)
     dependencies.note_decided(state, job)
 
 

@@ -176,7 +176,7 @@ def request_applied(batch: Batch, fact: facts.RequestApplied) -> None:
 def job_added(batch: Batch, fact: facts.JobAdded) -> None:
     ended = fact.at_ms if fact.status in TERMINAL else None
     row = (fact.job, columns.pack_uuid(fact.uuid), fact.queue, fact.size, fact.status, fact.at_ms, ended)
-    batch.add("added", _SQL.add_job, (*row, fact.nodes))
+    batch.add("added", _SQL.add_job, (*row, fact.nodes, fact.share, fact.priority))
     if fact.nodes:
         nodes = {"job": fact.job, "nodes": fact.nodes, "main": fact.main, "first": NODES, "status": fact.child_status}
         batch.add("spawned", _SQL.add_nodes, nodes, fact.nodes - 1)

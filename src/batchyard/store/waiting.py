@@ -36,7 +36,8 @@ def waiting(state: sqlite3.Connection, asked: sqlite3.Connection, row: JobRow) -
         return None
     verdict = _shown(state, verdict_name(row.queue, needs), _verdict_decoder)
     line = _shown(state, line_name(row.queue), _line_decoder)
-    return Waiting(needs, _ahead(state, row), verdict, line)
+    share, priority = state.execute(_SQL.place, (row.seq,)).fetchone() or (None, 0)
+    return Waiting(needs, _ahead(state, row, share, priority), verdict, line, share)
 
 
 def verdict(state: sqlite3.Connection, asked: sqlite3.Connection, row: JobRow) -> ClassVerdict | None:
@@ -63,7 +64,9 @@ def _needs(asked: sqlite3.Connection, row: JobRow) -> Needs | None:
     return None if found is None else Needs(*found)
 
 
-def _ahead(state: sqlite3.Connection, row: JobRow) -> int:
+def _ahead(state: sqlite3.Connection, row: JobRow, share: str | None, priority: int) -> int:
+    if share is not None:
+        return _ahead_in_share(state, row, share, priority)
     if row.attempts:
         singles = _count(state, _SQL.tried_singles_before, row.queue, row.seq)
         return singles + _count(state, _SQL.children_before_tried, row.queue, row.seq, row.index)
@@ -72,7 +75,16 @@ def _ahead(state: sqlite3.Connection, row: JobRow) -> int:
     return singles + _count(state, _SQL.children_before, row.queue, row.seq, row.index)
 
 
-def _count(state: sqlite3.Connection, statement: str, *values: int) -> int:
+def _ahead_in_share(state: sqlite3.Connection, row: JobRow, share: str, priority: int) -> int:
+    place = (row.queue, share, priority, row.seq)
+    tried_before, tried_after = state.execute(_SQL.share_tried_singles, place).fetchone()
+    if row.attempts:
+        return tried_before + _count(state, _SQL.share_children_before_tried, *place, row.index)
+    singles = _count(state, _SQL.share_singles_before, *place)
+    return singles + tried_after + _count(state, _SQL.share_children_before, *place, row.index)
+
+
+def _count(state: sqlite3.Connection, statement: str, *values: int | str) -> int:
     return state.execute(statement, values).fetchone()[0]
 
 

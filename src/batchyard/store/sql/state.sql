@@ -37,7 +37,10 @@ CREATE TABLE jobs (
   stop_reason TEXT,
   succeeded INTEGER,                     -- children that SUCCEEDED once an array is over; the others FAILED
   -- How many there are of a multi-node job; else 0.
-  nodes INTEGER NOT NULL DEFAULT 0
+  nodes INTEGER NOT NULL DEFAULT 0,
+  -- Where it waits in a queue with a fair-share policy; within the share, higher first.
+  share TEXT,
+  priority INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 -- Rows of equal key lie in order of seq: a queue's jobs in one state are listed by range.
 CREATE INDEX jobs_by_status ON jobs (queue, status);
@@ -45,6 +48,7 @@ CREATE INDEX jobs_live ON jobs (seq) WHERE status < 5;
 -- Who waits before a job: those that were tried before, and the children of arrays (store/waiting.py).
 CREATE INDEX jobs_tried ON jobs (queue, seq) WHERE status = 2 AND attempts > 0;
 CREATE INDEX arrays_live ON jobs (queue, seq) WHERE status = 1 AND size > 0;
+CREATE INDEX jobs_in_share ON jobs (queue, share, priority) WHERE status = 2 AND share IS NOT NULL;
 -- Finished jobs in the order in which they ended: a terminal job never changes again.
 CREATE INDEX jobs_ended ON jobs (changed_ms, seq, size) WHERE status >= 5;
 

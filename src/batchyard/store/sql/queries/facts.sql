@@ -15,7 +15,8 @@ INSERT INTO deleted (id, at_ms) VALUES (?, ?);
 
 -- name: add_job
 -- A job enters the state.
-INSERT INTO jobs (seq, uuid, queue, size, status, changed_ms, stopped_ms, nodes) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO jobs (seq, uuid, queue, size, status, changed_ms, stopped_ms, nodes, share, priority)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: add_children
 -- All children of an array at once.
