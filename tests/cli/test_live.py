@@ -75,6 +75,13 @@ def test_detached_then_followed_then_shown(live):
     assert json.loads(live.type("jobs", "--json", job_id).stdout)["container"]["exitCode"] == 4
 
 
+def test_whoever_waits_for_a_job_that_cannot_start_is_told_why(live):
+    with live.start("run", "--vcpus", "500", "--", "true") as run:
+        said = run.stderr.readline()
+        run.send_signal(signal.SIGINT)
+    assert re.match(r"batchyard: job \S+ waits\. It cannot start: it asks for 500 vCPUs", said)
+
+
 def test_an_array_of_which_one_fails(live):
     asked = ["run", "--array", "6", "--name", "six", "--", "sh", "-c"]
     done = live.type(*asked, 'echo "child $AWS_BATCH_JOB_ARRAY_INDEX"; exit $((AWS_BATCH_JOB_ARRAY_INDEX == 3))')

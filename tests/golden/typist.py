@@ -30,8 +30,7 @@ _VARYING = (
 )
 # What comes only when the machine is slow, or weak, or how often somebody looked.
 _PASSING = re.compile(
-    r"2> batchyard: job \S+ waits in [A-Z]+.*|2>   batchyard explain \S+ says why.*|2> \S+: (\d+) of (?!\1 )\d+ done.*"
-    rf"|notice +{about.HERE}.*"
+    rf"2> batchyard: job \S+ waits\. .*|2> \S+: (\d+) of (?!\1 )\d+ done.*|notice +{about.HERE}.*"
 )
 
 

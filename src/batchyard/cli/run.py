@@ -15,6 +15,7 @@ import click
 
 from batchyard.cli import follow, render
 from batchyard.cli.client import Client, Problem, Refused, connect, connection_options
+from batchyard.cli.explain import explanation
 from batchyard.doctor import about
 
 DEFINITION = "batchyard-run"
@@ -192,9 +193,7 @@ def _attend_job(client: Client, job_id: str) -> int:
         job = item
         if not told and job["status"] in ("SUBMITTED", "PENDING", "RUNNABLE") and time.monotonic() - began_s > SLOW_S:
             told = True
-            why = f": {job['statusReason']}" if job.get("statusReason") else ""
-            click.echo(f"batchyard: job {job_id} waits in {job['status']}{why}", err=True)
-            click.echo(f"  batchyard explain {job_id} says why, and what would change it", err=True)
+            click.echo(f"batchyard: job {job_id} waits. {explanation(client, job_id)['sentence']}", err=True)
     return _exit_code(job)
 
 
