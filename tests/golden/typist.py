@@ -29,9 +29,7 @@ _VARYING = (
     (re.compile(r"(ACCESS_KEY(?:_ID)?=)\S+"), r"\1..."),
 )
 # What comes only when the machine is slow, or weak, or how often somebody looked.
-_PASSING = re.compile(
-    rf"2> batchyard: job \S+ waits\. .*|2> \S+: (\d+) of (?!\1 )\d+ done.*|notice +{about.HERE}.*"
-)
+_PASSING = re.compile(rf"2> batchyard: job \S+ waits\. .*|2> \S+: (\d+) of (?!\1 )\d+ done.*|notice +{about.HERE}.*")
 
 
 class Typist:

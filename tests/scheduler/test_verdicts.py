@@ -208,6 +208,20 @@ def test_an_instance_boots():
     assert starts(world, job)
 
 
+def test_spot_capacity_is_reclaimed_for_the_job():
+    world = machine(vcpus=8, warning_ms=60_000)
+    spare = world.submit(world.queue(world.managed(spot(LARGE))), vcpus=8)
+    world.settle()
+    world.starts_running(spare)
+    job = world.submit(world.queue(world.managed(on_demand(STEADY))), vcpus=2)
+    warned_ms = world.now_ms + 10
+    found = only(world, job)
+    assert (found.kind, found.type, found.until_ms) == (Kind.RECLAIMED, "m.steady", warned_ms + 60_000)
+    world.turn(advance_ms=60_000)
+    world.dies(spare)
+    assert starts(world, job)
+
+
 def test_a_reservation_for_shares_that_are_not_active():
     world = machine()
     policy = SharePolicy(reservation_percent=50)

@@ -34,6 +34,15 @@ def verdict(world: World, job: Handle) -> Verdict:
     return Look(state).verdict(state.queues[submitted.queue], submitted.needs, submitted.asks)
 
 
+def look_around(world: World) -> None:
+    """As the engine does between turns; the World's twins, which never look, must go on deciding the same."""
+    look = world.scheduler.look()
+    for number in world.scheduler.state.queues:
+        look.line(number)
+    for asked in look.classes():
+        look.verdict_on(*asked)
+
+
 def check_heads(world: World) -> None:
     """Whoever is at the head of a line and was not placed is told what stands in the way."""
     state = world.scheduler.state
@@ -69,6 +78,7 @@ def play(data, steps: int) -> None:
     world = player.world
     for _ in range(steps):
         player.step()
+        look_around(world)
         if data.draw(st.integers(0, 9)) == 0:
             place = data.draw(st.sampled_from(player.places))
             world.update(place, enabled=not world.current(place).enabled)

@@ -195,6 +195,12 @@ def _booting(speech: Speech, name: str, obstacle: Obstacle, needs: Needs) -> Sai
     return Said(f"an instance for it ({obstacle.type} in {name}) boots and is ready in {wait}", "")
 
 
+def _reclaimed(speech: Speech, name: str, obstacle: Obstacle, needs: Needs) -> Said:
+    wait_ms = (obstacle.until_ms or 0) - speech.now_ms
+    when = f"in {measures.span(wait_ms)}" if wait_ms > 0 else "as soon as its jobs are dead"
+    return Said(f"Spot capacity on the machine of {name} makes room for it and is reclaimed {when}", "")
+
+
 def _at_maximum(speech: Speech, name: str, obstacle: Obstacle, needs: Needs) -> Said:
     (short,) = obstacle.short
     fact = f"{name} has {measures.vcpus(short.has)} left of its maxvCpus, and {measures.vcpus(short.asked)} are needed"
@@ -246,6 +252,7 @@ _SAYS: dict[Kind, Callable[[Speech, str, Obstacle, Needs], Said]] = {
     Kind.SUPPLY_BELOW: _supply_below,
     Kind.SUPPLY_HELD: _supply_held,
     Kind.BOOTING: _booting,
+    Kind.RECLAIMED: _reclaimed,
     Kind.AT_MAXIMUM: _at_maximum,
     Kind.ROOM_HELD: _room_held,
     Kind.TURN: _turn,

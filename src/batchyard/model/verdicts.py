@@ -30,6 +30,7 @@ class Kind(StrEnum):
     RESERVED = "RESERVED"  # the fair-share policy keeps what is left for shares that are not active yet: VCPU
     SUPPLY_HELD = "SUPPLY_HELD"  # of the consumable `resource` others hold what one job asks for: QUANTITY
     BOOTING = "BOOTING"  # an instance of `type` is ready at `until_ms`
+    RECLAIMED = "RECLAIMED"  # Spot capacity that holds the room is taken back at `until_ms`
     AT_MAXIMUM = "AT_MAXIMUM"  # of the environment: VCPU
     ROOM_HELD = "ROOM_HELD"  # by `holders`: what the machine lacks for an instance of `type`, or for the job itself
     # Nothing is in the way but those who go first.

@@ -36,6 +36,7 @@ from batchyard.scheduler.state import Environment, Provider, Queue, State
 _FAR = (
     Kind.TURN,
     Kind.BOOTING,
+    Kind.RECLAIMED,
     Kind.ROOM_HELD,
     Kind.AT_MAXIMUM,
     Kind.RESERVED,
@@ -178,7 +179,7 @@ class Look:
         free, idle = self._free(provider)
         if of is None or of.fargate:
             found = [] if capacity.slice_fits(environment, needs) else [_at_maximum(environment, needs.cpu_milli, 0)]
-            return found if needs.fits(free) else [*found, self._room_held(provider, needs, free)]
+            return found if needs.fits(free) else [*found, self._room_held(environment, provider, needs, free)]
         going = idle.get(environment.number, 0)
         held = environment.held_cpu_milli - going
         if capacity.type_to_launch(environment, provider, needs, held, free) is not None:
@@ -199,11 +200,25 @@ class Look:
         wanted = _acceptable(of, capacity.best_first(environment, provider, needs), needs)
         if not any(each.room.fits(free) for each in wanted):
             smallest = min(wanted, key=lambda each: _lack(each.room, free))
-            found.append(self._room_held(provider, smallest.room, free, smallest.name))
+            found.append(self._room_held(environment, provider, smallest.room, free, smallest.name))
         return found or [Obstacle(Kind.UNDETERMINED)]
 
-    def _room_held(self, provider: Provider, room: Needs, free: Needs, type_name: str = "") -> Obstacle:
+    def _room_held(
+        self, environment: Environment, provider: Provider, room: Needs, free: Needs, type_name: str = ""
+    ) -> Obstacle:
+        until_ms = None if environment.spot else self._reclaimed_ms(provider, room, free)
+        if until_ms is not None:
+            return Obstacle(Kind.RECLAIMED, _short(room, free), type_name, until_ms)
         return Obstacle(Kind.ROOM_HELD, _short(room, free), type_name, holders=self._held_by(provider))
+
+    def _reclaimed_ms(self, provider: Provider, room: Needs, free: Needs) -> int | None:
+        """When enough of the Spot capacity that was warned is gone for so much room; None: it is not enough."""
+        going = [(at_ms, gives) for name, gives, at_ms in self._state.going.values() if name == provider.name]
+        for at_ms, gives in sorted(going):
+            free = free.plus(gives)
+            if room.fits(free):
+                return at_ms
+        return None
 
     # -- what is asked of a machine --------------------------------------------------------------------------------
 
