@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from reference import cli, environment, errors, metrics, operations, routes, settings, states
+from reference import cli, environment, errors, metrics, operations, routes, settings, states, verdicts
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES: dict[str, Callable[[], str]] = {
@@ -22,6 +22,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/job-environment.md": environment.page,
     "docs/reference/routes.md": routes.page,
     "docs/reference/metrics.md": metrics.page,
+    "docs/reference/explanations.md": verdicts.page,
     "docs/internals/states.md": states.page,
 }
 

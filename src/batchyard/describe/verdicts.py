@@ -185,7 +185,8 @@ def _supply_below(speech: Speech, name: str, obstacle: Obstacle, needs: Needs) -
 def _supply_held(speech: Speech, name: str, obstacle: Obstacle, needs: Needs) -> Said:
     (short,) = obstacle.short
     resource = speech.resource(obstacle.resource)
-    fact = f"it asks for {short.asked:,} of consumable resource {resource}, and {short.has:,} are available"
+    available = f"{short.has:,} {'is' if short.has == 1 else 'are'} available"
+    fact = f"it asks for {short.asked:,} of consumable resource {resource}, of which {available}"
     command = f"aws batch list-jobs-by-consumable-resource --consumable-resource {resource}"
     return Said(fact, f"wait for jobs that hold some of {resource} to end, or add some", command)
 

@@ -22,8 +22,8 @@ from batchyard.scheduler.verdicts import Look
 
 Heads = Mapping[int, tuple[Job, int]]  # by queue, the job and index that could not be placed
 
-_CLOSED = frozenset({Kind.LEAVING, Kind.DISABLED, Kind.NO_MACHINE})  # the environment takes no job at all
-_CODES = {
+CLOSED = frozenset({Kind.LEAVING, Kind.DISABLED, Kind.NO_MACHINE})  # the environment takes no job at all
+CODES = {
     Kind.MAXIMUM_BELOW: reasons.MAX_RESOURCE,
     Kind.TYPE_ABOVE_MAXIMUM: reasons.MAX_RESOURCE,
     Kind.RESERVATION_BELOW: reasons.MAX_RESOURCE,
@@ -66,10 +66,10 @@ def reason_of(state: State, look: Look, queue: Queue, job: Job) -> str | None:
     if _waits_for_jobs(state, queue, job):
         return None
     verdict = look.verdict(queue, state.needs_of(job))
-    opened = [place for place in verdict.places if not any(each.kind in _CLOSED for each in place.obstacles)]
+    opened = [place for place in verdict.places if not any(each.kind in CLOSED for each in place.obstacles)]
     if not opened:
         return reasons.text_of(reasons.ACTION_REQUIRED)
-    standing = [each for each in verdict.own if each.kind in _CODES]
+    standing = [each for each in verdict.own if each.kind in CODES]
     if standing:
         return _in_words(standing[0])
     could = [place for place in opened if not any(each.kind.standing for each in place.obstacles)]
@@ -99,7 +99,7 @@ def _in_words(obstacle: Obstacle) -> str:
     """A machine that is too small for every type that would do is AWS's type that is not offered."""
     if obstacle.kind == Kind.MACHINE_TOO_SMALL and obstacle.type:
         return reasons.text_of(reasons.UNSUPPORTED)
-    return reasons.text_of(_CODES.get(obstacle.kind, reasons.UNDETERMINED), obstacle.type)
+    return reasons.text_of(CODES.get(obstacle.kind, reasons.UNDETERMINED), obstacle.type)
 
 
 def _without_room(state: State, could: Sequence[PlaceVerdict]) -> str | None:
