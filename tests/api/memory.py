@@ -379,6 +379,9 @@ class MemoryStore:
     def verdict(self, row: JobRow) -> ClassVerdict | None:
         return self.class_verdict
 
+    def resource_name(self, number: int) -> str:
+        return f"resource-{number}"
+
     def backlog(self) -> Backlog:
         return self.requests_waiting
 

@@ -120,3 +120,23 @@ def test_whoever_depends_is_told_on_whom(site):
     assert typed(site, "explain", first).startswith("It runs in chain on i-")
     site.client("batch").terminate_job(jobId=first, reason="enough")
     assert site.finished(third)["statusReason"] == "Dependent Job failed"
+
+
+def test_who_asks_for_more_of_a_consumable_resource_than_there_is_is_told_what_to_add(site):
+    batch = site.client("batch")
+    name = managed(site, "licensed")
+    batch.create_consumable_resource(consumableResourceName="licences", totalQuantity=2, resourceType="REPLENISHABLE")
+    asked = {"consumableResourceList": [{"consumableResource": "licences", "quantity": 3}]}
+    site.definition("licensed", "true", vcpus=1, memory=64)
+    job_id = site.submit(name, "licensed", consumableResourcePropertiesOverride=asked)
+    found = told(site, job_id, "It cannot start: it asks for 3 of consumable resource licences, and there are 2 in all")
+    assert found["everywhere"] == [
+        {
+            "kind": "SUPPLY_BELOW",
+            "standing": True,
+            "short": [{"dimension": "QUANTITY", "asked": 3, "has": 2}],
+            "consumableResource": "licences",
+        }
+    ]
+    typed(site, shell=found["commands"][0])
+    assert site.finished(job_id)["status"] == "SUCCEEDED"

@@ -22,6 +22,7 @@ from batchyard.store.intake import SqliteIntake
 from batchyard.store.reader import SqliteReader
 from tests.store import asking
 
+POLICY = 1  # the number of a scheduling policy
 FAULT = Ending(1, "Essential container in task exited", None, 1, 2)
 
 
@@ -33,6 +34,7 @@ class Line:
         self.chance = random.Random(seed)
         self.commits, self.reader = SqliteCommits(data), SqliteReader(data)
         self.scheduler = Scheduler()
+        self.scheduler.state.share_policies[POLICY] = SharePolicy()
         self.now_ms = 10
         self.turn([ProviderSized("local", Needs(2000, 10_000))])
 
@@ -51,7 +53,7 @@ class Line:
     def _in_share(self, event):
         """Queues have a policy, and jobs a share and a priority."""
         if isinstance(event, QueueChanged):
-            return event._replace(policy=SharePolicy())
+            return event._replace(policy=POLICY)
         if isinstance(event, JobSubmitted):
             return event._replace(share=self.chance.choice("abc"), priority=self.chance.choice([0, 0, 5, 9]))
         return event

@@ -40,7 +40,7 @@ class Explainer:
         self._reader = context.past
         self._call = call
         self._speech = verdicts.Speech(
-            lambda number: context.names.environment(number)[0], str, self._larger, call.now_ms
+            lambda number: context.names.environment(number)[0], self._reader.resource_name, self._larger, call.now_ms
         )
 
     def whole(self, row: JobRow) -> dict[str, Any]:

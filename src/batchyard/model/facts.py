@@ -140,7 +140,8 @@ class ConsumableUsed(NamedTuple):
 class JobAdded(NamedTuple):
     """A job entered the state with `status`; an array brings `size` child rows, each with `child_status`.
 
-    A multi-node job brings one for each of its `nodes` but the `main` one, whose row is the job's. `share` is where it waits, None in a queue without a fair-share policy; `priority` is within that share.
+    A multi-node job brings one for each of its `nodes` but the `main` one, whose row is the job's. `share`
+    is where it waits, None in a queue without a fair-share policy; `priority` is within that share.
     """
 
     job: int

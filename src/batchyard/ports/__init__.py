@@ -287,6 +287,9 @@ class Reader(ConsumableReader, Instances, PolicyReader, Protocol):
     def verdict(self, row: JobRow) -> ClassVerdict | None:
         """What the engine shows of why jobs of the row's class wait."""
 
+    def resource_name(self, number: int) -> str:
+        """What a consumable resource is called."""
+
     def backlog(self) -> Backlog: ...
 
     def child_counts(self, seq: int) -> list[int]:

@@ -272,6 +272,10 @@ class SqliteReader:
         with self._snapshot() as (files, _):
             return waiting.verdict(files.state, files.asked, row)
 
+    def resource_name(self, number: int) -> str:
+        with self._turn:
+            return waiting.resource_name(self._files.asked, number)
+
     def backlog(self) -> Backlog:
         with self._snapshot() as (files, held_until):
             return waiting.backlog(files.state, files.asked, held_until)

@@ -11,13 +11,16 @@ from typing import TypeVar
 
 import msgspec
 
+from batchyard.model.consumables import Asks
 from batchyard.model.needs import Needs
 from batchyard.model.shown import FrontShown, LineShown, front_name, line_name, verdict_name
 from batchyard.model.verdicts import Verdict
 from batchyard.ports import Backlog, ClassVerdict, JobRow, Shown, Waiting
+from batchyard.store import columns
 from batchyard.store.queries import queries
 
 _SQL = queries("waiting")
+_CONSUMABLES = queries("consumables")
 _SUBMISSIONS = queries("submissions")
 _STATES = queries("states")
 _VIEWS = queries("views")
@@ -31,10 +34,11 @@ View = TypeVar("View")
 
 def waiting(state: sqlite3.Connection, asked: sqlite3.Connection, row: JobRow) -> Waiting | None:
     """Where a RUNNABLE job or child stands; None if its request is gone."""
-    needs = _needs(asked, row)
-    if needs is None:
+    found = _asked(asked, row)
+    if found is None:
         return None
-    verdict = _shown(state, verdict_name(row.queue, needs), _verdict_decoder)
+    needs, asks = found
+    verdict = _shown(state, verdict_name(row.queue, needs, asks), _verdict_decoder)
     line = _shown(state, line_name(row.queue), _line_decoder)
     share, priority = state.execute(_SQL.place, (row.seq,)).fetchone() or (None, 0)
     return Waiting(needs, _ahead(state, row, share, priority), verdict, line, share)
@@ -42,9 +46,9 @@ def waiting(state: sqlite3.Connection, asked: sqlite3.Connection, row: JobRow) -
 
 def verdict(state: sqlite3.Connection, asked: sqlite3.Connection, row: JobRow) -> ClassVerdict | None:
     """Why jobs of its class wait; None if nothing is shown."""
-    needs = _needs(asked, row)
-    found = None if needs is None else _shown(state, verdict_name(row.queue, needs), _verdict_decoder)
-    return None if needs is None or found is None else ClassVerdict(needs, found)
+    found = _asked(asked, row)
+    shown = None if found is None else _shown(state, verdict_name(row.queue, *found), _verdict_decoder)
+    return None if found is None or shown is None else ClassVerdict(found[0], shown)
 
 
 def front(state: sqlite3.Connection, queue: int) -> Shown[FrontShown] | None:
@@ -59,9 +63,14 @@ def backlog(state: sqlite3.Connection, asked: sqlite3.Connection, held_until: in
     return Backlog(count, since_ms, last_ms)
 
 
-def _needs(asked: sqlite3.Connection, row: JobRow) -> Needs | None:
+def resource_name(asked: sqlite3.Connection, number: int) -> str:
+    """What the consumable resource with this number is called."""
+    return asked.execute(_CONSUMABLES.name_of, (number,)).fetchone()[0]
+
+
+def _asked(asked: sqlite3.Connection, row: JobRow) -> tuple[Needs, Asks] | None:
     found = asked.execute(_SUBMISSIONS.needs, (row.seq,)).fetchone()
-    return None if found is None else Needs(*found)
+    return None if found is None else (Needs(*found[:3]), columns.unpack_asks(found[3]))
 
 
 def _ahead(state: sqlite3.Connection, row: JobRow, share: str | None, priority: int) -> int:

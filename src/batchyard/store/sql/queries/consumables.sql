@@ -48,3 +48,7 @@ SELECT job, quantity FROM asks WHERE consumable = ? AND job IN (SELECT value FRO
 DELETE FROM asks WHERE job = ?1 AND consumable IN (
   SELECT json_extract(a.value, '$[0]') FROM jobs AS j, json_each(j.consumables) AS a WHERE j.seq = ?1
 );
+
+-- name: name_of
+-- What the resource with this number is called.
+SELECT name FROM consumables WHERE id = ?;

@@ -119,8 +119,8 @@ SELECT seq, name FROM jobs WHERE seq IN (SELECT value FROM json_each(?));
 SELECT t.tags FROM jobs AS j LEFT JOIN tags AS t ON t.id = j.seq WHERE j.seq = ?;
 
 -- name: needs
--- What a job asks of a machine.
-SELECT cpu_milli, memory_mib, gpus FROM jobs WHERE seq = ?;
+-- What a job asks of a machine, and of consumable resources.
+SELECT cpu_milli, memory_mib, gpus, consumables FROM jobs WHERE seq = ?;
 
 -- name: backlog
 -- How many jobs and wishes there are above a number, and when the first job among them was submitted.
