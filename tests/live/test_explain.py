@@ -140,3 +140,27 @@ def test_who_asks_for_more_of_a_consumable_resource_than_there_is_is_told_what_t
     ]
     typed(site, shell=found["commands"][0])
     assert site.finished(job_id)["status"] == "SUCCEEDED"
+
+
+def test_in_a_queue_with_shares_its_own_share_is_counted_and_has_a_place(site):
+    batch = site.client("batch")
+    policy = batch.create_scheduling_policy(name="fair", fairsharePolicy={})["arn"]
+    batch.create_compute_environment(
+        computeEnvironmentName="fair", type="MANAGED", state="ENABLED", computeResources=RESOURCES
+    )
+    order = [{"order": 1, "computeEnvironment": "fair"}]
+    batch.create_job_queue(jobQueueName="fair", priority=1, schedulingPolicyArn=policy, computeEnvironmentOrder=order)
+    site.definition("holds", "sleep", "60", vcpus=4, memory=64)
+
+    def submit(share: str, priority: int) -> str:
+        return site.submit("fair", "holds", shareIdentifier=share, schedulingPriorityOverride=priority)
+
+    holder = submit("a", 1)
+    site.wait_for(lambda: site.describe(holder)["status"] == "RUNNING", "it runs")
+    low, high, other = submit("a", 1), submit("a", 9), submit("b", 1)
+    found = told(site, low, "It waits its turn, 1 job of share a in queue fair ahead of it; share a is number 2 of 2: ")
+    assert found["share"] == {"shareIdentifier": "a", "place": 2, "of": 2} and found["head"]["jobId"] == other
+    assert told(site, high, "It waits its turn, no job of share a in queue fair ahead")["ahead"] == 0
+    assert told(site, other, "It goes next")["share"]["place"] == 1
+    for job_id in (low, high, other, holder):
+        batch.terminate_job(jobId=job_id, reason="enough")

@@ -38,7 +38,7 @@ CREATE TABLE jobs (
   succeeded INTEGER,                     -- children that SUCCEEDED once an array is over; the others FAILED
   -- How many there are of a multi-node job; else 0.
   nodes INTEGER NOT NULL DEFAULT 0,
-  -- Where it waits in a queue with a fair-share policy; within the share, higher first.
+  -- Where it waits in a queue with a fair-share policy; there the higher goes first.
   share TEXT,
   priority INTEGER NOT NULL DEFAULT 0
 ) STRICT;
