@@ -13,7 +13,7 @@ import msgspec
 
 from batchyard.errors import ApiError
 from batchyard.model.blocked import CANCELED, CAPACITY, LIMITED, TEXTS
-from batchyard.model.ids import WHOLE
+from batchyard.model.ids import NODES, WHOLE
 from batchyard.model.jobs import (
     AFTER,
     CANCEL,
@@ -157,9 +157,9 @@ class Callers:
         names = rng.sample((LICENCE, TOKENS), rng.choice([1, 1, 2])) if rng.random() < self.asking else ()
         return tuple((name, rng.randrange(1, LICENCES + 1)) for name in names)
 
-    def licences_held(self, uuids) -> int:
-        """What attempts of these jobs, each named once an attempt, have of a resource that nobody changes."""
-        return sum(self.asks_of[uuid].get(LICENCE, 0) for uuid in uuids)
+    def licences_held(self, attempts) -> int:
+        """What these attempts have of a resource that nobody changes; the main node asks for all of a gang."""
+        return sum(self.asks_of[each.uuid].get(LICENCE, 0) for each in attempts if each.index < NODES)
 
     def _vcpus(self) -> int:
         more = self.rng.randrange(1, 4) if self.rng.random() < self.impossible else 0

@@ -270,7 +270,7 @@ class Storm:
         if self.loop.died or (stormy and rng.random() < self.crash_rate):
             self._crash_api()
         self.machine.pass_time()
-        held = self.callers.licences_held(ids.parse_attempt_id(attempt).uuid for attempt in self.machine.running)
+        held = self.callers.licences_held(map(ids.parse_attempt_id, self.machine.running))
         assert held <= LICENCES, f"{held} of {LICENCES} licences are in use"
         if stormy and rng.random() < self.crash_rate:
             fault = rng.choice(["before", "after", "order"])
