@@ -410,7 +410,10 @@ class MemoryStore:
                         _fits(match, definition) and match.revision in (None, revision) for match in wanted.definitions
                     )
                 )
-                and (wanted.shares is None or any(_fits(match, row.share or "") for match in wanted.shares))
+                and (
+                    wanted.shares is None
+                    or (row.share is not None and any(_fits(match, row.share) for match in wanted.shares))
+                )
                 and wanted.status in (None, row.status)
                 and (wanted.created_after_ms is None or row.created_ms > wanted.created_after_ms)
                 and (wanted.created_before_ms is None or row.created_ms < wanted.created_before_ms)

@@ -13,6 +13,7 @@ from batchyard import config
 from batchyard.api.app import build_app
 from batchyard.api.context import Context
 from batchyard.api.logs import filtering
+from batchyard.catalogue.keeper import Keeper
 from batchyard.catalogue.reader import built_in
 from batchyard.model.logplaces import log_place
 from batchyard.observe.joblogs import FileLogs
@@ -44,6 +45,7 @@ class Yard:
             upkeep=None,
             metrics_token="",
             machines=built_in,
+            catalogue=Keeper(data),
         )
         self.app = build_app(context)
         self.client = caller.client(self.app, "logs")

@@ -102,7 +102,7 @@ def test_a_filter_brings_all_states_whatever_status_is_asked_for(batch, furnishe
     assert seen == ["SUBMITTED", "SUBMITTED", "SUCCEEDED", "FAILED", "RUNNING"]
 
 
-def test_no_job_has_a_share_identifier_yet(batch):
+def test_jobs_of_a_queue_without_a_policy_are_of_no_share(batch):
     assert names(batch, "SHARE_IDENTIFIER", "*") == []
     assert names(batch, "SHARE_IDENTIFIER", "team", jobStatus="SUBMITTED") == []
 
