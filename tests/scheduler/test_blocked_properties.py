@@ -103,7 +103,9 @@ def play(data, steps: int) -> None:
     for other in player.others:
         world.update(other, enabled=True)
     for queue in player.queues:
-        world.update(queue, environments=(player.always,), limits=(), policy=None if not player.fair else SharePolicy())
+        world.update(queue, environments=(player.always,), limits=())
+        if player.fair:
+            world.edit_policy(queue, SharePolicy())
     for _ in range(100):
         for job in sorted(world.running):
             world.exits(Handle(*job))
