@@ -172,3 +172,23 @@ def test_the_setting_holds_from_the_next_turn_on_and_over_a_restart():
     other = world.submit(queue)
     world.settle()
     assert world.state(other) == "STARTING"
+
+
+def test_a_multi_node_job_that_can_never_be_placed_holds_up_nobody():
+    world = lenient(8, 32_768)
+    queue = world.queue(world.managed(on_demand(SMALL, LARGE, max_vcpus=8)))
+    gang, single = world.submit_nodes(queue, 9), world.submit(queue, vcpus=1)
+    world.settle()
+    assert (world.state(gang), world.state(single)) == ("RUNNABLE", "STARTING")
+
+
+def test_who_can_start_is_told_to_wait_for_those_who_can():
+    world = lenient(4)
+    queue = world.queue()
+    impossible, large = world.submit(queue, vcpus=5), world.submit(queue, vcpus=4)
+    world.settle()
+    last = world.submit(queue, vcpus=4)
+    world.settle()
+    assert world.state(large) == "STARTING"
+    line = world.scheduler.look().line(queue)
+    assert line.head == (world.submitted[last.seq].uuid, -1), f"not {impossible}, which holds up nobody"

@@ -64,6 +64,13 @@ def type_for(state: State, environment: Environment, gang: Gang) -> InstanceType
     return None
 
 
+def possible(state: State, queue: Queue, gang: Gang) -> bool:
+    """Whether some environment of the queue could ever hold all of its nodes."""
+    named = (state.environments.get(number) for number in queue.environments)
+    opened = (each for each in named if each is not None and each.enabled and suits(each))
+    return any(type_for(state, each, gang) is not None for each in opened)
+
+
 def largest(gang: Gang) -> Needs:
     """What an instance must have to be any node's."""
     return Needs(*map(max, zip(*(group.needs for group in gang.nodes.groups), strict=True)))

@@ -25,14 +25,15 @@ class Head:
 
     __slots__ = ("job", "hopeless", "_lanes", "_state", "_needs", "_places", "_earliest", "_looked")
 
-    def __init__(self, state: State, queue: Queue, job: Job, secured: bool):
-        """`secured`: an instance that boots is pledged to it, which is all that it needs."""
+    def __init__(self, state: State, queue: Queue, job: Job, nowhere: bool):
+        """`nowhere`: it needs no room that others could take, since it can be placed nowhere, or since an instance that
+        boots is pledged to it."""
         self.job = job
         self.hopeless = {job.lane}  # lanes of which nobody can start in this settle
         self._lanes: dict[int, list[tuple[Entry, Lane]]] = {}
         self._state = state
         self._needs = state.needs_of(job)
-        self._places = [] if secured else list(_could_hold(state, queue, self._needs))
+        self._places = [] if nowhere else list(_could_hold(state, queue, self._needs))
         self._earliest: int | None = None
         self._looked = False  # for the earliest start
 

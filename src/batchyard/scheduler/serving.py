@@ -67,6 +67,8 @@ def _serve(state: State, queues: list[Queue], pledges: capacity.Pledges, stuck: 
                     _foresee(state, queue, line, pledges)
                 else:
                     stuck[queue.number] = head
+                    if state.timing.passing and not gangs.possible(state, queue, job):
+                        _pass(state, queue, passing.Head(state, queue, job, nowhere=True), turns, pledges)
                 break
             pledged, claims = pledges.made, pledges.claims
             place = _place_for(state, queue, job, pledges)
@@ -75,9 +77,7 @@ def _serve(state: State, queues: list[Queue], pledges: capacity.Pledges, stuck: 
                 if pledges.made:
                     _foresee(state, queue, line, pledges)
                 if state.timing.passing and pledges.claims == claims and not pledges.defers(queue):
-                    done = len(state.facts)
                     _pass(state, queue, passing.Head(state, queue, job, pledges.made > pledged), turns, pledges)
-                    pledges.passed = pledges.passed or len(state.facts) > done  # others stand behind the head now
                 break
             ordering.leave(state, job)
             lifecycle.open_attempt(state, job, index, place)
@@ -106,10 +106,12 @@ def _pass(state: State, queue: Queue, head: passing.Head, turns: Iterator[Line],
     """Start who may start before the head: of its own line, then of the shares whose turn is next."""
     if queue.policy is not None and not fairshare.admits(state, queue, state.needs_of(head.job).cpu_milli):
         return  # what is reserved is to stay free
+    done = len(state.facts)
     while _pass_one(state, queue, head.job.stands_in, head, pledges) and queue.policy is None:
         pass
     for line in turns if queue.policy is not None else ():  # a share that got something is offered again
         _pass_one(state, queue, line, head, pledges)
+    pledges.passed = pledges.passed or len(state.facts) > done  # others stand behind the head now
 
 
 def _pass_one(state: State, queue: Queue, line: Line, head: passing.Head, pledges: capacity.Pledges) -> bool:

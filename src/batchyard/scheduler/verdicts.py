@@ -27,9 +27,9 @@ from batchyard.model.verdicts import (
     Short,
     Verdict,
 )
-from batchyard.scheduler import allocation, capacity, fairshare, ordering
+from batchyard.scheduler import allocation, capacity, fairshare, gangs, ordering
 from batchyard.scheduler.lines import Line
-from batchyard.scheduler.state import Environment, Provider, Queue, State
+from batchyard.scheduler.state import Environment, Gang, Job, Provider, Queue, State
 
 # How far a remedy is away: what passes by itself is nearest, then what one call changes, then what asks for another
 # job or another machine.
@@ -99,16 +99,26 @@ class Look:
         if queue is None:
             return None
         if queue.policy is None:
-            return WaitingLine(self._head(queue.line))
+            return WaitingLine(self._head(queue, queue.line))
         shares = tuple(
-            WaitingShare(share.id, share.weight, share.held_cpu_milli, self._head(share.line))
+            WaitingShare(share.id, share.weight, share.held_cpu_milli, self._head(queue, share.line))
             for share in fairshare.by_turn(self._state, queue)
         )
         return WaitingLine(shares[0].head if shares else None, shares)
 
-    def _head(self, line: Line) -> tuple[str, int] | None:
+    def _head(self, queue: Queue, line: Line) -> tuple[str, int] | None:
+        """Who holds up those behind it. Where passing is allowed, who cannot start at all holds up nobody."""
         head = ordering.head(self._state, line)
+        if head is not None and self._state.timing.passing and not self._able(queue, head[0]):
+            firsts = (ordering.head_of(self._state, line, lane) for _, lane in sorted(line.firsts()))
+            head = next((each for each in firsts if each is not None and self._able(queue, each[0])), None)
         return None if head is None else (head[0].uuid, head[1])
+
+    def _able(self, queue: Queue, job: Job) -> bool:
+        """Whether the job will start some day though nobody changes anything."""
+        if isinstance(job, Gang):
+            return gangs.possible(self._state, queue, job)
+        return not self.verdict(queue, self._state.needs_of(job)).standing
 
     def verdict_on(self, number: int, needs: Needs, asks: Asks = ()) -> Verdict | None:
         """The verdict on a class; None if there is no such queue."""
