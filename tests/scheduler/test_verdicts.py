@@ -311,3 +311,53 @@ def test_an_environment_that_is_deleted_stands_in_the_way_for_good():
     assert (found.kind, found.standing) == (Kind.LEAVING, True)
     world.update(queue, environments=(keep,))
     assert starts(world, world.submit(queue))
+
+
+# -- multi-node jobs ---------------------------------------------------------------------------------------------------
+
+
+def of_nodes(world: World, job: Handle) -> Verdict:
+    """Why the multi-node job waits, after everything has settled."""
+    world.settle()
+    look = world.scheduler.look()
+    assert list(look.first_gangs()) == [job.seq]
+    return look.verdict_on_gang(job.seq)
+
+
+def test_all_nodes_of_a_job_have_to_fit_the_maximum():
+    world = machine()
+    place = world.managed(on_demand(SMALL, max_vcpus=4))
+    job = world.submit_nodes(world.queue(place), 3, vcpus=2)
+    assert of_nodes(world, job).obstacles == (Obstacle(Kind.MAXIMUM_BELOW, (Short(VCPU, 6000, 4000),), "c.small"),)
+    world.update(place, capacity=on_demand(SMALL, max_vcpus=6))
+    assert starts(world, job)
+
+
+def test_others_hold_the_room_for_some_of_the_nodes():
+    world = machine(vcpus=8)
+    slices = world.managed(fargate(8))
+    other = world.submit(world.queue(slices), vcpus=4)
+    job = world.submit_nodes(world.queue(world.managed(on_demand(SMALL))), 3, vcpus=2)
+    (found,) = of_nodes(world, job).obstacles
+    assert (found.kind, found.short, found.type) == (Kind.ROOM_HELD, (Short(VCPU, 6000, 4000),), "c.small")
+    world.exits(other)
+    assert starts(world, job)
+
+
+def test_multi_node_jobs_need_instances_on_demand():
+    world = machine()
+    place = world.managed(spot(SMALL))
+    queue = world.queue(place)
+    job = world.submit_nodes(queue, 2, vcpus=2)
+    assert of_nodes(world, job).obstacles == (Obstacle(Kind.NO_NODES),)
+    world.update(queue, environments=(place, world.managed(on_demand(SMALL))))
+    assert starts(world, job)
+
+
+def test_the_instances_of_its_nodes_boot():
+    world = machine(boot_ms=5_000)
+    job = world.submit_nodes(world.queue(world.managed(on_demand(SMALL))), 2, vcpus=2)
+    (found,) = of_nodes(world, job).obstacles
+    assert (found.kind, found.type) == (Kind.BOOTING, "c.small")
+    world.turn(advance_ms=5_000)
+    assert starts(world, job)

@@ -128,7 +128,7 @@ def _in_line(speech: Speech, stand: Stand) -> Explained:
             f"Terminate {head.job_id}, or change what stands in its way (batchyard explain {head.job_id}).",
             (f"batchyard terminate {head.job_id}",),
         )
-    if verdict is None:
+    if verdict is None and head is None:
         return Explained(f"It waits, {_ahead(stand)} ahead of it; the engine has not told yet what for.")
     if not stand.ahead and head is None:
         why, *remedy = _changed_by(speech, verdict, stand.needs)

@@ -104,6 +104,10 @@ def _disabled(speech: Speech, name: str, obstacle: Obstacle, needs: Needs) -> Sa
     return Said(f"compute environment {name} is DISABLED", f"enable {name}", _update(name, "--state ENABLED"))
 
 
+def _no_nodes(speech: Speech, name: str, obstacle: Obstacle, needs: Needs) -> Said:
+    return Said(f"a multi-node job runs on instances on demand, and {name} has none", "give the queue one of type EC2")
+
+
 def _no_machine(speech: Speech, name: str, obstacle: Obstacle, needs: Needs) -> Said:
     return Said(f"nobody has told how large the machine of {name} is", "see what the server's log says of it")
 
@@ -243,6 +247,7 @@ _SAYS: dict[Kind, Callable[[Speech, str, Obstacle, Needs], Said]] = {
     Kind.LEAVING: _leaving,
     Kind.DISABLED: _disabled,
     Kind.NO_MACHINE: _no_machine,
+    Kind.NO_NODES: _no_nodes,
     Kind.MAXIMUM_BELOW: _maximum_below,
     Kind.NO_TYPE: _no_type,
     Kind.TYPE_ABOVE_MAXIMUM: _type_above_maximum,

@@ -15,8 +15,18 @@ from batchyard.engine.fronts import Fronts
 from batchyard.model.consumables import Asks
 from batchyard.model.facts import AttemptOpened, Fact
 from batchyard.model.needs import Needs
-from batchyard.model.shown import MINUTE_MS, STARTS_KEPT_MIN, LineShown, ShareShown, Starts, line_name, verdict_name
+from batchyard.model.shown import (
+    MINUTE_MS,
+    STARTS_KEPT_MIN,
+    LineShown,
+    ShareShown,
+    Starts,
+    gang_name,
+    line_name,
+    verdict_name,
+)
 from batchyard.model.timings import ENGINE, EngineTimings
+from batchyard.model.verdicts import Verdict
 from batchyard.ports import Commits
 from batchyard.scheduler.scheduler import Scheduler
 from batchyard.scheduler.verdicts import Look
@@ -90,12 +100,18 @@ class Showing:
                 views[name] = None
                 del self.shown[name]
         for name, queue, asked in self._round:
-            view = self._line(look, queue) if asked is None else look.verdict_on(queue, *asked)
+            view = self._view(look, queue, asked)
             digest = hash(view)
             if view is not None and self.shown.get(name) != digest:
                 views[name], self.shown[name] = view, digest
             if self._seconds() >= until:
                 return
+
+    def _view(self, look: Look, queue: int, asked: Asked | int | None) -> LineShown | Verdict | None:
+        """Of a queue, of a class of jobs in it, or of one multi-node job."""
+        if asked is None:
+            return self._line(look, queue)
+        return look.verdict_on_gang(asked) if isinstance(asked, int) else look.verdict_on(queue, *asked)
 
     def _line(self, look: Look, queue: int) -> LineShown | None:
         found = look.line(queue)
@@ -114,10 +130,12 @@ class Round:
 
     def __init__(self, look: Look | None = None, shown: Iterable[str] = ()):
         known = set(shown)
-        found: dict[str, tuple[int, Asked | None]] = {}
+        found: dict[str, tuple[int, Asked | int | None]] = {}
         for queue, *asked in look.classes() if look is not None else ():
             found[line_name(queue)] = queue, None
             found[verdict_name(queue, *asked)] = queue, asked
+        for seq in look.first_gangs() if look is not None else ():
+            found[gang_name(seq)] = 0, seq
         self.gone = known - found.keys()
         self._left = deque(sorted(((name, *of) for name, of in found.items()), key=lambda each: each[0] in known))
 
@@ -127,7 +145,7 @@ class Round:
     def __iter__(self) -> Round:
         return self
 
-    def __next__(self) -> tuple[str, int, Asked | None]:
+    def __next__(self) -> tuple[str, int, Asked | int | None]:
         if not self._left:
             raise StopIteration
         return self._left.popleft()

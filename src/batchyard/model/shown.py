@@ -21,6 +21,11 @@ def verdict_name(queue: int, needs: Needs, asks: Asks = ()) -> str:
     return f"verdict/{queue}/{'/'.join(map(str, needs))}{asked}"
 
 
+def gang_name(job: int) -> str:
+    """The view with the verdict on a multi-node job that goes first in its line."""
+    return f"verdict/job/{job}"
+
+
 def line_name(queue: int) -> str:
     """The view with what goes on in a queue (LineShown)."""
     return f"line/{queue}"

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     LEAVING = "LEAVING"  # the environment is being deleted
     DISABLED = "DISABLED"
     NO_MACHINE = "NO_MACHINE"  # nobody has said how large the machine behind the environment is
+    NO_NODES = "NO_NODES"  # a multi-node job needs on-demand instances
     MAXIMUM_BELOW = "MAXIMUM_BELOW"  # maxvCpus: VCPU
     NO_TYPE = "NO_TYPE"  # no allowed instance type holds it: what the nearest `type` is short of
     TYPE_ABOVE_MAXIMUM = "TYPE_ABOVE_MAXIMUM"  # BEST_FIT never passes maxvCpus, and `type` alone would: VCPU
@@ -48,6 +49,7 @@ _STANDING = frozenset(
         Kind.LEAVING,
         Kind.DISABLED,
         Kind.NO_MACHINE,
+        Kind.NO_NODES,
         Kind.MAXIMUM_BELOW,
         Kind.NO_TYPE,
         Kind.TYPE_ABOVE_MAXIMUM,

@@ -49,6 +49,7 @@ _FAR = (
     Kind.RESERVATION_BELOW,
     Kind.SUPPLY_BELOW,
     Kind.MACHINE_TOO_SMALL,
+    Kind.NO_NODES,
     Kind.NO_MACHINE,
     Kind.LEAVING,
     Kind.UNDETERMINED,
@@ -131,14 +132,49 @@ class Look:
         It is the same in each share, but for its turn.
         """
         own = (*self._of_policy(queue, needs.cpu_milli), *self._of_supplies(asks))
-        places = tuple(PlaceVerdict(number, self._in(number, needs)) for number in queue.environments)
-        nearest = _nearest(places)
-        if nearest is None:
-            return Verdict(Kind.UNDETERMINED, places, own)
-        here = places[nearest].obstacles
-        if own and _distance(own) >= _distance(here):
-            return Verdict(_farthest(own), places, own)
-        return Verdict(_farthest(here), places, own, nearest)
+        return _weighed(own, tuple(PlaceVerdict(number, self._in(number, needs)) for number in queue.environments))
+
+    def first_gangs(self) -> Iterator[int]:
+        """The multi-node jobs that go first in their lines."""
+        for queue in self._state.order:
+            for line in _lines(queue):
+                first = line.first()
+                if first is not None and isinstance(self._state.jobs.get(first[0][2]), Gang):
+                    yield first[0][2]
+
+    def verdict_on_gang(self, seq: int) -> Verdict | None:
+        """The verdict on a multi-node job, which needs all of its nodes at once; None if it is over."""
+        gang = self._state.jobs.get(seq)
+        queue = None if gang is None else self._state.queues.get(gang.queue)
+        if queue is None or not isinstance(gang, Gang):
+            return None
+        own = (*self._of_policy(queue, gangs.cpu_milli_of(gang)), *self._of_supplies(gang.asks))
+        return _weighed(own, tuple(PlaceVerdict(number, self._of_nodes(number, gang)) for number in queue.environments))
+
+    def _of_nodes(self, number: int, gang: Gang) -> tuple[Obstacle, ...]:
+        environment = self._state.environments.get(number)
+        if environment is None or environment.deleting:
+            return (Obstacle(Kind.LEAVING),)
+        found = [] if environment.enabled else [Obstacle(Kind.DISABLED)]
+        provider = self._state.providers.get(environment.provider)
+        if provider is None:
+            return (*found, Obstacle(Kind.NO_MACHINE))
+        if environment.capacity is None or not gangs.suits(environment):
+            return (*found, Obstacle(Kind.NO_NODES))
+        chosen = gangs.type_for(self._state, environment, gang)
+        if chosen is None:
+            return (*found, *_no_type_for_all(environment, environment.capacity, provider, gang))
+        booting = [each.ready_ms for each in self._state.sets.get(gang.seq, ()) if each.environment == number]
+        if booting:
+            return (*found, Obstacle(Kind.BOOTING, type=chosen.name, until_ms=max(booting)))
+        total = chosen.room.times(gang.nodes.count)
+        free, idle = self._free(provider)
+        going = idle.get(number, 0)
+        if environment.held_cpu_milli - going + total.cpu_milli > environment.capacity.max_cpu_milli:
+            found.append(_at_maximum(environment, total.cpu_milli, going))
+        if not total.fits(free):
+            found.append(self._room_held(environment, provider, total, free, chosen.name))
+        return tuple(found)
 
     # -- what holds in every environment ---------------------------------------------------------------------------
 
@@ -255,6 +291,33 @@ class Look:
             held.sort(key=lambda each: (-each.holds.cpu_milli, -each.holds.memory_mib, each.environment))
             found = self._holders[provider.name] = tuple(held)
         return found
+
+
+def _weighed(own: tuple[Obstacle, ...], places: tuple[PlaceVerdict, ...]) -> Verdict:
+    """Which of it is the nearest to change."""
+    nearest = _nearest(places)
+    if nearest is None:
+        return Verdict(Kind.UNDETERMINED, places, own)
+    here = places[nearest].obstacles
+    if own and _distance(own) >= _distance(here):
+        return Verdict(_farthest(own), places, own)
+    return Verdict(_farthest(here), places, own, nearest)
+
+
+def _no_type_for_all(environment: Environment, of: Capacity, provider: Provider, gang: Gang) -> list[Obstacle]:
+    """Why no type will do for all nodes of a multi-node job."""
+    needs, machine = gangs.largest(gang), provider.room
+    ranked = (*capacity.best_first(environment, provider, needs), *allocation.carved(of, needs))
+    ranked = tuple(each for each in ranked if gang.nodes.type in (None, each.name))
+    if not ranked:
+        return _without_type(of, needs, machine) or [Obstacle(Kind.NO_TYPE)]
+    smallest = min(ranked, key=lambda each: each.room)
+    total = smallest.room.times(gang.nodes.count)
+    found = []
+    if total.cpu_milli > of.max_cpu_milli:
+        found.append(Obstacle(Kind.MAXIMUM_BELOW, (Short(VCPU, total.cpu_milli, of.max_cpu_milli),), smallest.name))
+    short = _short(total, machine)
+    return [*found, Obstacle(Kind.MACHINE_TOO_SMALL, short)] if short or not found else found
 
 
 def _lines(queue: Queue) -> Iterator[Line]:

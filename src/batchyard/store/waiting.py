@@ -13,7 +13,7 @@ import msgspec
 
 from batchyard.model.consumables import Asks
 from batchyard.model.needs import Needs
-from batchyard.model.shown import FrontShown, LineShown, front_name, line_name, verdict_name
+from batchyard.model.shown import FrontShown, LineShown, front_name, gang_name, line_name, verdict_name
 from batchyard.model.verdicts import Verdict
 from batchyard.ports import Backlog, ClassVerdict, JobRow, Shown, Waiting
 from batchyard.store import columns
@@ -38,7 +38,7 @@ def waiting(state: sqlite3.Connection, asked: sqlite3.Connection, row: JobRow) -
     if found is None:
         return None
     needs, asks = found
-    verdict = _shown(state, verdict_name(row.queue, needs, asks), _verdict_decoder)
+    verdict = _shown(state, _name(row, needs, asks), _verdict_decoder)
     line = _shown(state, line_name(row.queue), _line_decoder)
     share, priority = state.execute(_SQL.place, (row.seq,)).fetchone() or (None, 0)
     return Waiting(needs, _ahead(state, row, share, priority), verdict, line, share)
@@ -47,7 +47,7 @@ def waiting(state: sqlite3.Connection, asked: sqlite3.Connection, row: JobRow) -
 def verdict(state: sqlite3.Connection, asked: sqlite3.Connection, row: JobRow) -> ClassVerdict | None:
     """Why jobs of its class wait; None if nothing is shown."""
     found = _asked(asked, row)
-    shown = None if found is None else _shown(state, verdict_name(row.queue, *found), _verdict_decoder)
+    shown = None if found is None else _shown(state, _name(row, *found), _verdict_decoder)
     return None if found is None or shown is None else ClassVerdict(found[0], shown)
 
 
@@ -66,6 +66,11 @@ def backlog(state: sqlite3.Connection, asked: sqlite3.Connection, held_until: in
 def resource_name(asked: sqlite3.Connection, number: int) -> str:
     """What the consumable resource with this number is called."""
     return asked.execute(_CONSUMABLES.name_of, (number,)).fetchone()[0]
+
+
+def _name(row: JobRow, needs: Needs, asks: Asks) -> str:
+    """A multi-node job is judged by itself, and only when it goes first."""
+    return verdict_name(row.queue, needs, asks) if row.nodes is None else gang_name(row.seq)
 
 
 def _asked(asked: sqlite3.Connection, row: JobRow) -> tuple[Needs, Asks] | None:
