@@ -166,9 +166,14 @@ REFUSED_DEFINITIONS = [
     ),
     ({"type": "multinode"}, "Node properties of multinode job is required."),
     (
-        {"type": "multinode", "nodeProperties": {"numNodes": 1, "mainNode": 0, "nodeRangeProperties": []}},
-        "does not support multi-node parallel jobs (nodeProperties) yet",
+        {
+            "type": "multinode",
+            "container": ABSENT,
+            "nodeProperties": {"numNodes": 1, "mainNode": 0, "nodeRangeProperties": []},
+        },
+        "nodeProperties of 1 nodes has no nodeRangeProperties.",
     ),
+    ({"nodeProperties": {"numNodes": 1, "mainNode": 0, "nodeRangeProperties": []}}, "of type multinode"),
     ({"container": ABSENT}, "containerProperties is required"),
     ({"schedulingPriority": 10_000}, "Scheduling priority must be between 0 and 9999."),
     ({"schedulingPriority": -1}, "Scheduling priority must be between 0 and 9999."),

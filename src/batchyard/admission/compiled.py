@@ -10,7 +10,7 @@ from msgspec import UnsetType
 
 from batchyard.admission import notices, parameters, requirements, retries
 from batchyard.model.jobs import RetryPolicy
-from batchyard.model.needs import Needs
+from batchyard.model.needs import NOTHING, Needs
 from batchyard.wire.shapes import ConsumableResourceProperties, RegisterJobDefinitionRequest
 
 
@@ -27,15 +27,20 @@ class CompiledDefinition(NamedTuple):
     notices: tuple[str, ...]
     defaults: dict[str, Any]  # members of the job's body as they are unless the request says otherwise
     consumables: ConsumableResourceProperties | UnsetType
+    nodes: dict[str, Any] | None = None  # nodeProperties of a multi-node definition, which has no container
 
 
 def compile_definition(body: Mapping[str, Any], region: str) -> CompiledDefinition:
     """Compile the stored body of a definition of `region` that ``job_definitions.admit`` accepted."""
     request = msgspec.convert(body, RegisterJobDefinitionRequest)
-    container = body["containerProperties"]
+    several = body.get("nodeProperties")  # then the containers are looked at one by one
+    container = body["containerProperties"] if several is None else {}
     given = request.containerProperties
     capability = (body.get("platformCapabilities") or ["EC2"])[0]
-    asked = requirements.read(given.resourceRequirements, given.vcpus, given.memory, capability == "FARGATE")
+    needs = NOTHING
+    if several is None:
+        asked = requirements.read(given.resourceRequirements, given.vcpus, given.memory, capability == "FARGATE")
+        needs = requirements.complete(asked, capability == "FARGATE")
     defaults = {
         "retryStrategy": body.get("retryStrategy") or {"attempts": 1},
         "propagateTags": body.get("propagateTags", False),
@@ -48,7 +53,7 @@ def compile_definition(body: Mapping[str, Any], region: str) -> CompiledDefiniti
     return CompiledDefinition(
         container=container,
         refers=parameters.refers(container.get("command") or ()),
-        needs=requirements.complete(asked, capability == "FARGATE"),
+        needs=needs,
         capability=capability,
         parameters=body.get("parameters") or {},
         retry=retries.policy(request.retryStrategy),
@@ -56,4 +61,5 @@ def compile_definition(body: Mapping[str, Any], region: str) -> CompiledDefiniti
         notices=tuple(said),
         defaults=defaults,
         consumables=request.consumableResourceProperties,
+        nodes=several,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET
 
-from batchyard.admission import consumables, containers, names, retries, tags
+from batchyard.admission import consumables, containers, names, nodes, retries, tags
 from batchyard.errors import ClientError
 from batchyard.model.jobs import NewDefinition
 from batchyard.wire.shapes import RegisterJobDefinitionRequest
@@ -22,6 +22,7 @@ _KEPT = (
     "parameters",
     "schedulingPriority",
     "containerProperties",
+    "nodeProperties",
     "retryStrategy",
     "propagateTags",
     "timeout",
@@ -35,7 +36,6 @@ _EXCLUSIVE = {  # in AWS's words
     "eksProperties": "eksProperties",
 }
 _LATER = {
-    "nodeProperties": "multi-node parallel jobs (nodeProperties)",
     "ecsProperties": "jobs of several containers (ecsProperties)",
     "eksProperties": "jobs on Kubernetes (eksProperties)",
 }
@@ -55,7 +55,10 @@ def admit(
     capability = _capability(request)
     if request.schedulingPriority is not UNSET:
         check_priority(request.schedulingPriority)
-    containers.check(request.containerProperties, fargate=capability == "FARGATE")
+    if request.type == "multinode":
+        _check_nodes(request, capability)
+    else:
+        containers.check(request.containerProperties, fargate=capability == "FARGATE")
     retries.policy(request.retryStrategy)
     retries.timeout_s(request.timeout)
     tags.checked(request.tags)
@@ -82,11 +85,31 @@ def _check_kind(request: RegisterJobDefinitionRequest) -> None:
             raise ClientError(
                 f"Batchyard does not support {words} yet.", "Register a definition of type container instead."
             )
-    if request.containerProperties is UNSET:
+    if request.type != "multinode" and request.nodeProperties is not UNSET:
+        raise ClientError(
+            f"nodeProperties applies only to job definitions of type multinode, this one is {request.type}.",
+            "Leave it out, or register a definition of type multinode.",
+        )
+    if request.type != "multinode" and request.containerProperties is UNSET:
         raise ClientError(
             "containerProperties is required for job definitions of type container.",
             "Give it an image and resourceRequirements of type VCPU and MEMORY.",
         )
+
+
+def _check_nodes(request: RegisterJobDefinitionRequest, capability: str) -> None:
+    if request.containerProperties is not UNSET:
+        raise ClientError(
+            f"containerProperties applies only to job definitions of type container, this one is {request.type}.",
+            "Give each range of nodeProperties its container.",
+        )
+    if capability == "FARGATE":
+        raise ClientError(
+            f"Multi-node parallel jobs do not run on {capability}.", "Leave platformCapabilities out, or name EC2."
+        )
+    if capability == "MANAGED_INSTANCES":
+        raise ClientError("MANAGED_INSTANCES does not support MNP jobs")
+    nodes.check(request.nodeProperties)
 
 
 def _capability(request: RegisterJobDefinitionRequest) -> str:

@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import UNSET
 
-from batchyard.admission import consumables, containers, names, notices, overrides, parameters, retries, tags
+from batchyard.admission import consumables, containers, names, nodes, notices, overrides, parameters, retries, tags
 from batchyard.admission.compiled import CompiledDefinition
 from batchyard.admission.dependencies import upstreams_of
 from batchyard.admission.job_definitions import check_priority
 from batchyard.admission.queues import capability
 from batchyard.errors import ClientError
-from batchyard.model.jobs import NewJob
+from batchyard.model.jobs import NewJob, Nodes
+from batchyard.model.needs import Needs
 from batchyard.wire.shapes import SubmitJobRequest
 
 SIZE_MAX_KIB = 30
@@ -49,6 +50,7 @@ class Submission(NamedTuple):
     gpus: int  # what the machine lends to jobs
     idempotency: bytes | None
     definition_tags: Callable[[], dict[str, str]] = dict  # as they are now; asked only where they are propagated
+    on_demand: bool = False  # whether an environment of the queue has on-demand instances
 
 
 def admit(request: SubmitJobRequest, definition: CompiledDefinition, at: Submission) -> NewJob:
@@ -56,25 +58,20 @@ def admit(request: SubmitJobRequest, definition: CompiledDefinition, at: Submiss
     _check_request(request, definition, at)
     size = _size(request)
     share, priority = _share(request, definition, at)
-    container, needs, said = definition.container, definition.needs, list(definition.notices)
-    refers = definition.refers
-    if request.containerOverrides:
-        container, needs, more = overrides.merge(request.containerOverrides, definition)
-        said += more
-        refers = parameters.refers(container.get("command") or ())
     given = definition.parameters
     if request.parameters:
         given = given | request.parameters
-    if refers:
-        container = container | {"command": parameters.substitute(container["command"], given)}
-        containers.check_command(container["command"])
-    said += notices.of_merged(container, needs.gpus, at.gpus)
+    work = (
+        _one_container(request, definition, given, at)
+        if definition.nodes is None
+        else _nodes(request, definition, given, at)
+    )
     body: dict[str, Any] = {
         **definition.defaults,
-        "container": container,
+        **work.body,
         "parameters": given,
         "tags": tags.checked(request.tags),
-        "notices": said,
+        "notices": work.said,
     }
     retry, timeout_s = definition.retry, definition.timeout_s
     if request.retryStrategy is not UNSET:
@@ -102,7 +99,7 @@ def admit(request: SubmitJobRequest, definition: CompiledDefinition, at: Submiss
         definition=at.definition,
         created_ms=at.now_ms,
         size=size,
-        needs=needs,
+        needs=work.needs,
         retry=retry,
         timeout_s=timeout_s,
         upstreams=upstreams_of(request.dependsOn, size),
@@ -111,7 +108,54 @@ def admit(request: SubmitJobRequest, definition: CompiledDefinition, at: Submiss
         consumables=tuple((each.name, each.quantity) for each in asks),
         share=share,
         priority=priority,
+        nodes=work.nodes,
     )
+
+
+class _Work(NamedTuple):
+    """What a job runs: members of its body, what it needs, and notices."""
+
+    body: dict[str, Any]
+    needs: Needs
+    said: list[str]
+    nodes: Nodes | None = None
+
+
+def _one_container(
+    request: SubmitJobRequest, definition: CompiledDefinition, given: dict[str, str], at: Submission
+) -> _Work:
+    container, needs, said = definition.container, definition.needs, list(definition.notices)
+    refers = definition.refers
+    if request.containerOverrides:
+        container, needs, more = overrides.merge(request.containerOverrides, definition)
+        said += more
+        refers = parameters.refers(container.get("command") or ())
+    if refers:
+        container = _substituted(container, given)
+    said += notices.of_merged(container, needs.gpus, at.gpus)
+    return _Work({"container": container}, needs, said)
+
+
+def _nodes(request: SubmitJobRequest, definition: CompiledDefinition, given: dict[str, str], at: Submission) -> _Work:
+    """A multi-node job: its nodeProperties as they are shown, and the container of each group of nodes."""
+    merged = nodes.merge(definition, request.nodeOverrides)
+    listed = [each | {"container": _substituted(each["container"], given)} for each in merged.ranges]
+    each_group = [_substituted(each, given) for each in merged.containers]
+    said = [*definition.notices, *merged.said]
+    for container, group in zip(each_group, merged.nodes.groups, strict=True):
+        said += notices.of_container(container, at.region) + notices.of_merged(container, group.needs.gpus, at.gpus)
+    kept = [each for each in dict.fromkeys(said) if not each.startswith("instanceType ")]
+    shown = merged.shown | {"nodeRangeProperties": listed}
+    needs = merged.nodes.needs_of(merged.nodes.main)
+    return _Work({"nodeProperties": shown, "containers": each_group}, needs, kept, merged.nodes)
+
+
+def _substituted(container: dict[str, Any], given: dict[str, str]) -> dict[str, Any]:
+    if not parameters.refers(container.get("command") or ()):
+        return container
+    container = container | {"command": parameters.substitute(container["command"], given)}
+    containers.check_command(container["command"])
+    return container
 
 
 def _check_request(request: SubmitJobRequest, definition: CompiledDefinition, at: Submission) -> None:
@@ -125,12 +169,35 @@ def _check_request(request: SubmitJobRequest, definition: CompiledDefinition, at
             "Job Queue is attached to Compute Environment that can not run Jobs with capability "
             f"{definition.capability}."
         )
+    if definition.nodes is not None:
+        _check_several(request, at)
+        return
     for member, kind in _FOREIGN_OVERRIDES:
         if getattr(request, member) is not UNSET:
             raise ClientError(
                 f"{member} applies only to {kind} job definitions, and this one has containerProperties.",
                 "Use containerOverrides.",
             )
+
+
+def _check_several(request: SubmitJobRequest, at: Submission) -> None:
+    """What a multi-node job may not have, and where it can run."""
+    for member in ("containerOverrides", "ecsPropertiesOverride", "eksPropertiesOverride"):
+        if getattr(request, member) is not UNSET:
+            raise ClientError(
+                f"{member} does not apply to multinode job definitions.", "Use nodeOverrides.nodePropertyOverrides."
+            )
+    if request.arrayProperties is not UNSET and request.arrayProperties.size is not UNSET:
+        raise ClientError(
+            f"A multi-node parallel job cannot be an array, got arrayProperties.size {request.arrayProperties.size}.",
+            "Leave arrayProperties out.",
+        )
+    if not at.on_demand:
+        raise ClientError(
+            f"Multi-node parallel jobs run on on-demand instances of managed compute environments only, and JobQueue "
+            f"{at.queue_name} has no environment of type EC2.",
+            "Submit to a queue with a MANAGED compute environment of type EC2.",
+        )
 
 
 def _share(request: SubmitJobRequest, definition: CompiledDefinition, at: Submission) -> tuple[str | None, int]:

@@ -22,6 +22,7 @@ from batchyard.api.streamed import Stream
 from batchyard.doctor import about, checks
 from batchyard.errors import ClientError, Unavailable, UnknownOperation
 from batchyard.model import ids
+from batchyard.model.jobs import container_of, kept_as
 from batchyard.ports import AttemptRow, JobRow
 from batchyard.ports.journal import FollowerRow
 
@@ -147,7 +148,7 @@ def _job(context: Context, call: Call, given: str) -> dict[str, Any]:
     row = find_job(context, call, given)
     if row is None:
         raise ClientError(f"Job {given} does not exist in region {call.region}.", "Find its id with ListJobs.")
-    attempts = context.reader.attempts(row.seq, row.index) if row.attempts else []
+    attempts = context.reader.attempts(row.seq, kept_as(row.nodes, row.index)) if row.attempts else []
     return msgspec.to_builtins(detail(context, call, row)) | {
         "taskTags": row.body.get("taskTags", {}),
         "notices": [*row.body["notices"], *_machine_notices(context, row)],
@@ -157,7 +158,7 @@ def _job(context: Context, call: Call, given: str) -> dict[str, Any]:
 
 def _machine_notices(context: Context, row: JobRow) -> list[str]:
     """What jobs on this machine do without as it is now; of no concern to a job that cannot run on it."""
-    said = about.notices(context.settings.data_path, row.body["container"].get("user"))
+    said = about.notices(context.settings.data_path, container_of(row.body, row.nodes, row.index).get("user"))
     queue = context.reader.queue_by_id(row.queue) if said else None
     environments = [context.reader.environment_by_id(number) for number in queue.environments] if queue else []
     return said if any(each is not None and each.provider == LOCAL for each in environments) else []
@@ -165,7 +166,7 @@ def _machine_notices(context: Context, row: JobRow) -> list[str]:
 
 def _run(context: Context, row: JobRow, attempt: AttemptRow) -> dict[str, Any]:
     """What an attempt, also one that still runs, used and where it lies; null is not known (yet)."""
-    attempt_id = ids.attempt_id(row.uuid, row.index, attempt.number)
+    attempt_id = ids.attempt_id(row.uuid, kept_as(row.nodes, row.index), attempt.number)
     day = datetime.fromtimestamp(attempt.opened_ms / 1000, UTC).strftime("%Y-%m-%d")
     data = context.settings.data_path
     return {

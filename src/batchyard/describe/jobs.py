@@ -13,7 +13,7 @@ from batchyard.describe.arns import Arns
 from batchyard.describe.containers import with_empty_lists
 from batchyard.describe.names import Names
 from batchyard.model import ids, states
-from batchyard.model.jobs import CANCEL, N_TO_N, SEQUENTIAL, TERMINATE
+from batchyard.model.jobs import CANCEL, N_TO_N, SEQUENTIAL, TERMINATE, container_of, kept_as
 from batchyard.model.logplaces import log_place
 from batchyard.ports import AttemptRow, JobRow, Standing
 from batchyard.wire.shapes import (
@@ -24,6 +24,8 @@ from batchyard.wire.shapes import (
     JobDependency,
     JobDetail,
     JobSummary,
+    NodeDetails,
+    NodePropertiesSummary,
 )
 
 _DEPENDENCY_TYPES = {N_TO_N: "N_TO_N", SEQUENTIAL: "SEQUENTIAL"}
@@ -53,7 +55,6 @@ def detail(words: Words, standing: Standing) -> JobDetail:
         dependsOn=[_dependency(job_id, kind) for job_id, kind in row.depends_on],
         jobDefinition=arns.definition(*names.definition(row.definition)),
         parameters=body["parameters"],
-        container=_container(words, row, standing.attempts),
         tags=standing.tags,
         propagateTags=body["propagateTags"],
         platformCapabilities=body["platformCapabilities"],
@@ -67,11 +68,21 @@ def detail(words: Words, standing: Standing) -> JobDetail:
     for member in _FROM_BODY:
         if member in body:
             setattr(shown, member, body[member])
-    if row.index != ids.WHOLE:
+    if row.nodes is None or row.index != ids.WHOLE:
+        shown.container = _container(words, row, standing.attempts)
+    else:
+        shown.nodeProperties = body["nodeProperties"]
+    if row.index >= ids.NODES:
+        shown.nodeDetails = NodeDetails(nodeIndex=row.index - ids.NODES, isMainNode=_is_main(row))
+    elif row.index != ids.WHOLE:
         shown.arrayProperties = ArrayPropertiesDetail(index=row.index)
     elif row.size:
         shown.arrayProperties = _array(standing)
     return shown
+
+
+def _is_main(row: JobRow) -> bool:
+    return row.nodes is not None and row.nodes.number(row.index) == row.nodes.main
 
 
 def summary(words: Words, row: JobRow, child_counts: Sequence[int] = (), counted_ms: int = 0) -> JobSummary:
@@ -89,7 +100,11 @@ def summary(words: Words, row: JobRow, child_counts: Sequence[int] = (), counted
     _show_times(shown, row)
     if row.share is not None:
         shown.shareIdentifier = row.share
-    if row.index != ids.WHOLE:
+    if row.nodes is not None:
+        shown.nodeProperties = NodePropertiesSummary(numNodes=row.nodes.count)
+    if row.index >= ids.NODES:
+        shown.nodeProperties = NodePropertiesSummary(nodeIndex=row.index - ids.NODES, isMainNode=_is_main(row))
+    elif row.index != ids.WHOLE:
         shown.arrayProperties = ArrayPropertiesSummary(index=row.index)
     elif row.size:
         summed = _status_summary(child_counts)
@@ -138,7 +153,7 @@ def _status_summary(child_counts: Sequence[int]) -> dict[str, int]:
 
 def _container(words: Words, row: JobRow, attempts: Sequence[AttemptRow]) -> dict[str, Any]:
     """The merged container, with what the latest attempt adds; after a retry the last ending stays visible."""
-    container = with_empty_lists(row.body["container"])
+    container = with_empty_lists(container_of(row.body, row.nodes, row.index))
     container["networkInterfaces"] = []
     if attempts:
         container |= _place(words, row, attempts[-1]) | _ending(attempts[-1])
@@ -159,7 +174,7 @@ def _place(words: Words, row: JobRow, attempt: AttemptRow) -> dict[str, str]:
     """Where an attempt runs or ran: task, machine, and from its start on the log."""
     arns, names = words
     environment, uuid = names.environment(attempt.environment)
-    attempt_id = ids.attempt_id(row.uuid, row.index, attempt.number)
+    attempt_id = ids.attempt_id(row.uuid, kept_as(row.nodes, row.index), attempt.number)
     place = {
         "taskArn": arns.task(environment, uuid, ids.task_id(attempt_id)),
     }
@@ -173,7 +188,7 @@ def _place(words: Words, row: JobRow, attempt: AttemptRow) -> dict[str, str]:
 
 def _stream(words: Words, row: JobRow, attempt: str) -> str:
     name, _ = words.names.definition(row.definition)
-    return log_place(row.region, name, row.body["container"]).stream(attempt)
+    return log_place(row.region, name, container_of(row.body, row.nodes, row.index)).stream(attempt)
 
 
 def _ending(of: AttemptRow | JobRow) -> dict[str, Any]:

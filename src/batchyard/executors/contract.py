@@ -14,14 +14,16 @@ from batchyard.config import Settings
 from batchyard.executors import gpus
 from batchyard.executors.gpus import Gpu
 from batchyard.model.events import Ending
-from batchyard.model.ids import WHOLE
-from batchyard.model.jobs import AttemptSpec
+from batchyard.model.ids import NODES, WHOLE
+from batchyard.model.jobs import AttemptSpec, Nodes
 
 EXITED = "Essential container in task exited"
 NOT_STARTED = "Task failed to start"
 TIMED_OUT = "Job attempt duration exceeded timeout"
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 ON_EC2, ON_FARGATE = "AWS_ECS_EC2", "AWS_ECS_FARGATE"  # AWS_EXECUTION_ENV
+
+MAIN_NODE_ADDRESS = "127.0.0.1"
 
 SIGNAL_BASE = 128
 KILLED = SIGNAL_BASE + 9
@@ -82,9 +84,23 @@ def batch_variables(spec: AttemptSpec) -> dict[str, str]:
         "AWS_BATCH_JOB_ATTEMPT": str(spec.number),
         "AWS_EXECUTION_ENV": ON_FARGATE if spec.fargate else ON_EC2,
     }
-    if spec.index != WHOLE:
+    if spec.nodes is not None:
+        variables |= _node_variables(spec.nodes, spec.index - NODES)
+    elif spec.index != WHOLE:
         variables["AWS_BATCH_JOB_ARRAY_INDEX"] = str(spec.index)
         variables["AWS_BATCH_JOB_ARRAY_SIZE"] = str(spec.size)
+    return variables
+
+
+def _node_variables(nodes: Nodes, number: int) -> dict[str, str]:
+    """All nodes are processes of this machine, so that is where the main node is found."""
+    variables = {
+        "AWS_BATCH_JOB_NUM_NODES": str(nodes.count),
+        "AWS_BATCH_JOB_NODE_INDEX": str(number),
+        "AWS_BATCH_JOB_MAIN_NODE_INDEX": str(nodes.main),
+    }
+    if number != nodes.main:
+        variables["AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS"] = MAIN_NODE_ADDRESS
     return variables
 
 

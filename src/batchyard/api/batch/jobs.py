@@ -6,7 +6,7 @@ from batchyard.api.context import Call, Context
 from batchyard.describe import jobs as described
 from batchyard.errors import ClientError
 from batchyard.model import ids, states
-from batchyard.model.jobs import CANCEL, TERMINATE, Wish
+from batchyard.model.jobs import CANCEL, TERMINATE, Wish, kept_as
 from batchyard.ports import AttemptRow, JobRow, Standing
 from batchyard.wire.shapes import (
     CancelJobRequest,
@@ -49,7 +49,7 @@ def _with_attempts(context: Context, call: Call, row: JobRow) -> tuple[JobRow, l
     """The job and its attempts as of one moment: they are read one after the other, so again if both do not agree."""
     attempts: list[AttemptRow] = []
     for _ in range(READS_MAX if row.attempts else 0):
-        attempts = context.reader.attempts(row.seq, row.index)
+        attempts = context.reader.attempts(row.seq, kept_as(row.nodes, row.index))
         is_open = bool(attempts) and attempts[-1].stopped_ms is None
         if len(attempts) == row.attempts and is_open == (row.status in (states.STARTING, states.RUNNING)):
             break
@@ -83,6 +83,11 @@ async def _wish(context: Context, call: Call, request: CancelJobRequest | Termin
             f"reason can be at most {REASON_MAX} characters long, got {len(request.reason)}.", "Shorten it."
         )
     row = find_job(context, call, request.jobId)
+    if row is not None and row.index >= ids.NODES:
+        raise ClientError(
+            f"Node {request.jobId} of a multi-node parallel job cannot be cancelled or terminated by itself.",
+            f"Name the whole job, {row.uuid}.",
+        )
     if row is None or row.status in states.TERMINAL:
         return
     await context.intake.wish(Wish(row.uuid, row.index, kind, request.reason, call.now_ms))

@@ -42,9 +42,7 @@ async def list_jobs(context: Context, call: Call, request: ListJobsRequest) -> L
     limit = paging.limit(request.maxResults, LISTED_MAX)
     if selectors == ["jobQueue"]:
         return _list_queue(context, call, request, status, limit)
-    if selectors == ["arrayJobId"]:
-        return _list_children(context, call, request, status, limit)
-    return ListJobsResponse(jobSummaryList=[])  # there are no multi-node jobs, so none has nodes
+    return _list_children(context, call, request, status, limit)
 
 
 def _list_queue(context: Context, call: Call, request: ListJobsRequest, status: int, limit: int) -> ListJobsResponse:
@@ -68,9 +66,9 @@ def _search_queue(context: Context, call: Call, request: ListJobsRequest, wanted
 
 
 def _list_children(context: Context, call: Call, request: ListJobsRequest, status: int, limit: int) -> ListJobsResponse:
-    """By index. Filters do not apply to children."""
-    parent = find_job(context, call, request.arrayJobId)
-    if parent is None or parent.index != ids.WHOLE or not parent.size:
+    """By index, or number of the node. Filters do not apply to children and nodes."""
+    parent = find_job(context, call, request.arrayJobId or request.multiNodeJobId)
+    if parent is None or parent.index != ids.WHOLE or not (parent.size if request.arrayJobId else parent.nodes):
         return ListJobsResponse(jobSummaryList=[])
     listing = paging.Listing(context, call, _OPERATION, "array", parent.uuid, status)
     after = listing.position(request.nextToken, paging.Number)

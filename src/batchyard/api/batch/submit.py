@@ -6,7 +6,7 @@ from batchyard.admission import jobs
 from batchyard.api.batch.job_queues import find_queue
 from batchyard.api.context import Call, Context
 from batchyard.errors import ClientError
-from batchyard.ports import DefinitionRow
+from batchyard.ports import DefinitionRow, QueueRow
 from batchyard.wire.shapes import SubmitJobRequest, SubmitJobResponse
 
 
@@ -30,10 +30,18 @@ async def submit_job(context: Context, call: Call, request: SubmitJobRequest) ->
         gpus=context.settings.gpus,
         idempotency=call.idempotency,
         definition_tags=lambda: context.tags(row.id, row.body),
+        on_demand="nodeProperties" in row.body and _on_demand(context, queue),
     )
     job = jobs.admit(request, context.definitions.compiled(row), submission)
     uuid = await context.intake.submit(job)
     return SubmitJobResponse(jobArn=call.arns.job(uuid), jobName=job.name, jobId=uuid)
+
+
+def _on_demand(context: Context, queue: QueueRow) -> bool:
+    """Whether an environment of the queue is made of on-demand instances."""
+    found = (context.reader.environment_by_id(number) for number in queue.environments)
+    bodies = [each.body for each in found if each is not None and each.kind == "MANAGED"]
+    return any((body.get("computeResources") or {}).get("type") == "EC2" for body in bodies)
 
 
 def _definition(context: Context, call: Call, given: str) -> DefinitionRow:

@@ -1,0 +1,202 @@
+"""nodeProperties and nodeOverrides: which container each node of a multi-node job runs, and what it needs.
+
+Ranges may nest: what a range that lies within another says of its container takes the other's place, member by member
+(resourceRequirements by type). Source: reference "Multi-node parallel jobs"; texts that are not AWS's are ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import UNSET
+
+from batchyard.admission import containers, overrides, requirements
+from batchyard.admission.compiled import CompiledDefinition
+from batchyard.errors import ClientError
+from batchyard.model.jobs import NodeGroup, Nodes
+from batchyard.wire.shapes import ContainerProperties, NodeOverrides, NodeProperties
+
+NODES_MAX, RANGES_MAX = 1000, 5
+
+_TARGET = re.compile(r"([0-9]{0,6})(:?)([0-9]{0,6})")
+
+
+class Range(NamedTuple):
+    """Nodes lo..hi-1; `open` if it goes to the last node, however many there are."""
+
+    lo: int
+    hi: int
+    open: bool
+
+
+class Merged(NamedTuple):
+    """A multi-node job: its nodes, the container of each group of them, what Describe shows, and notices."""
+
+    nodes: Nodes
+    containers: list[dict[str, Any]]
+    shown: dict[str, Any]
+    ranges: list[dict[str, Any]]  # nodeRangeProperties of `shown`
+    said: list[str]
+
+
+def check(properties: NodeProperties) -> None:
+    """ClientError if nodeProperties of a definition break a rule."""
+    listed = properties.nodeRangeProperties
+    if not listed:
+        raise ClientError(
+            f"nodeProperties of {properties.numNodes} nodes has no nodeRangeProperties.", "Give a range, such as 0:."
+        )
+    for each in listed:
+        where = f"node range {each.targetNodes}"
+        if each.container is not UNSET and each.ecsProperties is not UNSET:
+            raise ClientError("NodeRangeProperties can not use both ecsProperties and container fields")
+        for member in ("ecsProperties", "eksProperties"):
+            if getattr(each, member) is not UNSET:
+                raise ClientError(f"Batchyard does not support {member} of a node range yet.", "Give it a container.")
+        if each.container is UNSET:
+            raise ClientError(f"Must specify container for {where}")
+        if each.instanceTypes:
+            raise ClientError(
+                "Using instanceTypes with nodeRangeProperty is only allowed for ecsProperties jobs.",
+                "Name the type in container.instanceType.",
+            )
+        if each.consumableResourceProperties is not UNSET:
+            raise ClientError(
+                f"consumableResourceProperties of {where} are not supported yet.",
+                "Give the definition consumableResourceProperties for the whole job.",
+            )
+    groups_of(msgspec.to_builtins(properties))
+
+
+def groups_of(properties: Mapping[str, Any]) -> tuple[Nodes, list[dict[str, Any]]]:
+    """The groups of equal nodes with the merged container of each; ClientError if a rule is broken."""
+    count, main, listed = properties["numNodes"], properties["mainNode"], properties["nodeRangeProperties"]
+    if not 1 <= count <= NODES_MAX:
+        raise ClientError(f"Number of nodes must be between 1 and {NODES_MAX}.")
+    if not 0 <= main < count:
+        raise ClientError("Main node index is out of range, must be less than numNodes.")
+    if len(listed) > RANGES_MAX:
+        raise ClientError(f"Maximum allowed size of node range properties is {RANGES_MAX}")
+    ranges = [_range(each["targetNodes"], count) for each in listed]
+    _check_nested(ranges, [each["targetNodes"] for each in listed])
+    borders = sorted({0, count, *(each.lo for each in ranges), *(each.hi for each in ranges)})
+    groups, merged, types = [], [], set()
+    for lo, hi in zip(borders, borders[1:], strict=False):
+        outside_in = sorted((each.lo - each.hi, place) for place, each in enumerate(ranges) if each.lo <= lo < each.hi)
+        if not outside_in:
+            raise ClientError(
+                f"Node range properties do not cover nodes {lo} to {hi - 1}.", "Every node must be in a range."
+            )
+        container: dict[str, Any] = {}
+        for _, place in outside_in:
+            container = _over(container, listed[place]["container"])
+        given = msgspec.convert(container, ContainerProperties)
+        containers.check(given, fargate=False)
+        asked = requirements.read(given.resourceRequirements, given.vcpus, given.memory, False)
+        groups.append(NodeGroup(lo, hi, requirements.complete(asked, False)))
+        merged.append(container)
+        types.add(container.get("instanceType") or None)
+    if len(types) > 1:
+        named = ", ".join(sorted(each or "none" for each in types))
+        raise ClientError(
+            f"All node ranges must have the same instanceType, got {named}.", "Give all of them the same one, or none."
+        )
+    return Nodes(main, tuple(groups), types.pop()), merged
+
+
+def merge(definition: CompiledDefinition, asked: NodeOverrides | msgspec.UnsetType) -> Merged:
+    """The job that a multi-node definition makes with these overrides."""
+    assert definition.nodes is not None
+    shown: dict[str, Any] = {**definition.nodes}
+    listed = [dict(each) for each in shown["nodeRangeProperties"]]
+    said: list[str] = []
+    shown["nodeRangeProperties"] = listed
+    if asked is not UNSET and asked.numNodes is not UNSET:
+        _check_count(asked.numNodes, shown, listed)
+        shown["numNodes"] = asked.numNodes
+    for override in (asked.nodePropertyOverrides or ()) if asked is not UNSET else ():
+        matching = [each for each in listed if each["targetNodes"] == override.targetNodes]
+        if not matching:
+            raise ClientError(
+                f"NodeOverride targets should match job definition. Non matching targets - {override.targetNodes}"
+            )
+        for member in ("ecsPropertiesOverride", "eksPropertiesOverride", "instanceTypes"):
+            if getattr(override, member):
+                raise ClientError(f"nodeOverrides: {member} applies to ranges of another kind.", "Leave it out.")
+        if override.consumableResourcePropertiesOverride is not UNSET:
+            raise ClientError(
+                f"nodeOverrides: consumableResourcePropertiesOverride of {override.targetNodes} is not supported yet.",
+                "Give consumableResourcePropertiesOverride for the whole job.",
+            )
+        if override.containerOverrides:
+            of_range = definition._replace(container=matching[0]["container"])
+            container, _, more = overrides.merge(override.containerOverrides, of_range)
+            if override.containerOverrides.instanceType:
+                container["instanceType"] = override.containerOverrides.instanceType
+            matching[0]["container"] = container
+            said += [each for each in more if "instanceType" not in each]
+    nodes, merged = groups_of(shown)
+    return Merged(nodes, merged, shown, listed, said)
+
+
+def _check_count(count: int, shown: Mapping[str, Any], listed: Sequence[Mapping[str, Any]]) -> None:
+    """ClientError unless the definition leaves open how many nodes there are, and so many are possible."""
+    lowest = [_range(each["targetNodes"], NODES_MAX) for each in listed]
+    if not any(each.open for each in lowest):
+        raise ClientError(
+            "NumNodes override can only be applied if the job definition has at least 1 target node without a "
+            "range_end i.e (:) or (range_start:)."
+        )
+    if count <= shown["mainNode"]:
+        raise ClientError("Main node index is out of range, must be less than numNodes.")
+    for each, given in zip(lowest, listed, strict=True):
+        if (each.lo if each.open else each.hi - 1) >= count:
+            raise ClientError(
+                f"nodeOverrides: numNodes {count} leaves no node for the range {given['targetNodes']}.",
+                "Ask for more nodes.",
+            )
+
+
+def _range(target: str, count: int) -> Range:
+    """`a:b` (b is in it), `:b`, `a:`, `:` or `n`; ClientError if it has another form or no such nodes exist."""
+    found = _TARGET.fullmatch(target)
+    if found is None or not target:
+        raise ClientError("targetNodes should contain only digits.")
+    first, colon, last = found.groups()
+    lo = int(first or 0)
+    hi = (int(last) + 1 if last else count) if colon else lo + 1
+    if not lo < hi <= count:
+        raise ClientError(
+            f"targetNodes {target} is out of range: there are nodes 0 to {count - 1}.", "Name existing nodes, in order."
+        )
+    return Range(lo, hi, bool(colon) and not last)
+
+
+def _check_nested(ranges: Sequence[Range], targets: Sequence[str]) -> None:
+    for place, one in enumerate(ranges):
+        for other, target in zip(ranges[:place], targets, strict=False):
+            apart = one.hi <= other.lo or other.hi <= one.lo
+            within = (one.lo >= other.lo and one.hi <= other.hi) or (other.lo >= one.lo and other.hi <= one.hi)
+            if one[:2] == other[:2] or not (apart or within):
+                raise ClientError(
+                    f"Node ranges {target} and {targets[place]} overlap.",
+                    "A range must lie wholly within another or apart from it.",
+                )
+
+
+def _over(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
+    """The container of an inner range over that of an outer one."""
+    merged = {**outer, **inner}
+    asked = {each["type"]: each for each in outer.get("resourceRequirements") or ()}
+    asked |= {each["type"]: each for each in inner.get("resourceRequirements") or ()}
+    for member, kind in (("vcpus", "VCPU"), ("memory", "MEMORY")):
+        if member in inner:
+            asked.pop(kind, None)
+        elif kind in asked:
+            merged.pop(member, None)
+    if asked or "resourceRequirements" in merged:
+        merged["resourceRequirements"] = list(asked.values())
+    return merged
