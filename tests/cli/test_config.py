@@ -21,7 +21,7 @@ def test_each_setting_with_its_value_and_its_origin(batchyard, environ, tmp_path
     assert rows["account"].split() == ['"111111111111"', "s.toml"]
     assert rows["process_pass_env"].split("  ")[0] == '["A", "B"]'
     assert rows["quit_runner"].split() == ["true", "--quit-runner"]
-    assert rows["gpus"].split() == ["0", "default"]
+    assert rows["gpus"].split() == ["-1", "default"]
 
 
 def test_json_for_programs(batchyard, environ, tmp_path):

@@ -137,8 +137,8 @@ def test_a_disk_without_any_room_loses_nothing(disk, tmp_path):
             assert caller.submit()
         ballast.fill(leave=RECORDS)  # the engine hears of an end, and cannot record it
         site.wait_for(lambda: set(running) <= set(caller.ran()), "what was running has ended")
-        # what comes first, the decision or the view that is rewritten each second, finds it
-        no_room = ("state.db cannot be written", "the view engine was not written")
+        # what comes first, the decision or the views that are rewritten each second, finds it
+        no_room = ("state.db cannot be written", "views were not written")
         site.wait_for(lambda: any(said in site.log.read_text() for said in no_room), "the engine found no room")
         ballast.fill(leave=0)
         deaths = _deaths(site)

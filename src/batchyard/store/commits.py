@@ -83,6 +83,7 @@ class SqliteCommits:
         self._awaited = Awaited()
         self._retirement: Retirement | None = None
         self._showed = False  # whether any view is ours
+        self._mute = False  # whether it was told that views cannot be written
         self._places = LogPlaces(self._state)
         self._job_spec = lru_cache(maxsize=1024)(self._read_job_spec)
         self._environment_name = lru_cache(maxsize=256)(self._read_environment_name)
@@ -136,10 +137,10 @@ class SqliteCommits:
                 state.rollback()
                 state.execute("PRAGMA synchronous = FULL")
         except sqlite3.OperationalError as error:
-            log.warning("state.db: views were not written: %s", error)
-            self._showed = False
+            log.log(logging.DEBUG if self._mute else logging.WARNING, "state.db: views were not written: %s", error)
+            self._showed, self._mute = False, True
         else:
-            self._showed = True
+            self._showed, self._mute = True, False
         return self._showed
 
     def _may_go(self) -> int:
