@@ -25,7 +25,7 @@ def tools():
         ("SubmitJob", "jobQueue", "honoured"),
         ("SubmitJob", "tags", "kept"),
         ("SubmitJob", "containerOverrides.vcpus", "noticed"),
-        ("SubmitJob", "nodeOverrides", "refused"),
+        ("SubmitJob", "nodeOverrides", "honoured"),
         ("RegisterJobDefinition", "containerProperties.image", "noticed"),
         ("RegisterJobDefinition", "containerProperties.user", "honoured"),
         ("RegisterJobDefinition", "eksProperties", "refused"),

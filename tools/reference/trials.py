@@ -22,7 +22,7 @@ from batchyard.errors import ApiError, ClientError
 from batchyard.executors import contract
 from batchyard.model.environments import Capacity
 from batchyard.model.ids import WHOLE
-from batchyard.model.jobs import AttemptSpec
+from batchyard.model.jobs import AttemptSpec, container_of
 from batchyard.ports import EnvironmentRow, QueueRow
 from batchyard.wire import shapes, validate
 
@@ -37,6 +37,16 @@ DEFINITION: dict[str, Any] = {
     "type": "container",
     "parameters": {"x": "1"},
     "containerProperties": {"image": "host", "command": ["echo", "Ref::x"], "resourceRequirements": NEEDS},
+}
+NODES: dict[str, Any] = {
+    "type": "multinode",
+    "nodeProperties": {
+        "numNodes": 2,
+        "mainNode": 0,
+        "nodeRangeProperties": [
+            {"targetNodes": "0:", "container": {"image": "host", "command": ["date"], "resourceRequirements": NEEDS}}
+        ],
+    },
 }
 SUBMISSION: dict[str, Any] = {"jobName": "base", "jobQueue": "base", "jobDefinition": "base"}
 ENVIRONMENT: dict[str, Any] = {"computeEnvironmentName": "base", "type": "UNMANAGED", "serviceRole": ROLE}
@@ -96,8 +106,9 @@ def _defined(request: shapes.RegisterJobDefinitionRequest) -> Outcome:
 
 
 def _submitted(request: shapes.SubmitJobRequest, body: dict[str, Any] | None = None) -> Outcome:
+    usual = DEFINITION if request.nodeOverrides is msgspec.UNSET else NODES
     definition = compiled.compile_definition(
-        body or {k: v for k, v in DEFINITION.items() if k != "jobDefinitionName"}, "us-east-1"
+        body or {k: v for k, v in usual.items() if k != "jobDefinitionName"}, "us-east-1"
     )
     at = jobs.Submission(
         uuid=UUID,
@@ -113,6 +124,7 @@ def _submitted(request: shapes.SubmitJobRequest, body: dict[str, Any] | None = N
         payload_bytes=100,
         gpus=8,
         idempotency=None,
+        on_demand=True,
     )
     job = jobs.admit(request, definition, at)
     stored = msgspec.json.decode(job.body)
@@ -130,7 +142,7 @@ def _submitted(request: shapes.SubmitJobRequest, body: dict[str, Any] | None = N
         needs=job.needs,
         timeout_s=job.timeout_s,
         opened_ms=NOW_MS,
-        container=stored["container"],
+        container=container_of(stored, job.nodes, WHOLE),
     )
     order = contract.order(spec, config.load({"data": "/DATA"}, {}), {})
     return Outcome((job._replace(body=b""), order), tuple(stored.pop("notices")), stored)
@@ -277,21 +289,12 @@ SAMPLES: dict[str, tuple[dict[str, Any], ...]] = {
     "RegisterJobDefinition.eksProperties": (
         {"containerProperties": None, "eksProperties": {"podProperties": {"containers": [{"image": "i"}]}}},
     ),
-    "RegisterJobDefinition.nodeProperties": (
-        {
-            "type": "multinode",
-            "containerProperties": None,
-            "nodeProperties": {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:"}]},
-        },
-    ),
+    "RegisterJobDefinition.nodeProperties": (NODES | {"containerProperties": None},),
     "RegisterJobDefinition.type": (
         {"type": "container"},
-        {
-            "type": "multinode",
-            "containerProperties": None,
-            "nodeProperties": {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:"}]},
-        },
+        NODES | {"containerProperties": None},
     ),
+    "SubmitJob.nodeOverrides": ({"nodeOverrides": {"numNodes": 3}},),
     "SubmitJob.dependsOn": ({"dependsOn": [{"jobId": UUID.replace("0", "1")}]},),
     "SubmitJob.parameters": ({"parameters": {"x": "2"}},),
     "SubmitJob.retryStrategy": ({"retryStrategy": {"attempts": 3}},),
