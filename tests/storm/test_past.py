@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batchyard.model.ids import WHOLE
+from batchyard.model.jobs import kept_as
 from batchyard.ports import Standing
 from batchyard.store.journal import SqliteJournal
 from batchyard.store.past import SqlitePast
@@ -39,7 +40,8 @@ class Witness:
     def now(self, standing: Standing) -> Standing:
         """The same job as DescribeJobs sees it."""
         row = self.reader.job(REGION, standing.row.uuid, standing.row.index)
-        seen = Standing(row._replace(exit_code=None, reason=None), tuple(self.reader.attempts(row.seq, row.index)), {})
+        attempts = self.reader.attempts(row.seq, kept_as(row.nodes, row.index))
+        seen = Standing(row._replace(exit_code=None, reason=None), tuple(attempts), {})
         if row.size and row.index == WHOLE:
             return seen._replace(child_counts=self.reader.child_counts(row.seq), counted_ms=standing.counted_ms)
         return seen

@@ -15,7 +15,7 @@ from batchyard.describe import explanations, retries, verdicts
 from batchyard.describe.explanations import Explained, Head, Stand, WaitedFor
 from batchyard.errors import ClientError
 from batchyard.model import ids, states
-from batchyard.model.jobs import N_TO_N, SEQUENTIAL
+from batchyard.model.jobs import N_TO_N, SEQUENTIAL, kept_as
 from batchyard.model.needs import Needs
 from batchyard.model.shown import LineShown
 from batchyard.model.verdicts import Verdict
@@ -193,7 +193,7 @@ class Explainer:
     # -- it runs, or ran ---------------------------------------------------------------------------------------
 
     def _under_way(self, row: JobRow) -> tuple[Explained, dict[str, Any]]:
-        attempts = self._reader.attempts(row.seq, row.index)
+        attempts = self._reader.attempts(row.seq, kept_as(row.nodes, row.index))
         latest = attempts[-1] if attempts else None
         place = "" if latest is None else self._context.names.environment(latest.environment)[0]
         data = {"computeEnvironment": place, "instance": latest.instance} if latest is not None else {}
