@@ -7,7 +7,7 @@ if the others were not there, and a DISABLED one as if it were not, so that a re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from batchyard.model import environments as env
@@ -55,6 +55,9 @@ _FAR = (
     Kind.UNDETERMINED,
 )
 _DISTANCE = {kind: distance for distance, kind in enumerate(_FAR)}
+
+
+Judge = Callable[[Environment, Provider], Sequence[Obstacle]]  # what of an environment that is there is in the way
 
 
 class WaitingShare(NamedTuple):
@@ -132,7 +135,7 @@ class Look:
         It is the same in each share, but for its turn.
         """
         own = (*self._of_policy(queue, needs.cpu_milli), *self._of_supplies(asks))
-        return _weighed(own, tuple(PlaceVerdict(number, self._in(number, needs)) for number in queue.environments))
+        return _weighed(own, self._places(queue, lambda *at: self._of_one(*at, needs)))
 
     def first_gangs(self) -> Iterator[int]:
         """The multi-node jobs that go first in their lines."""
@@ -149,32 +152,26 @@ class Look:
         if queue is None or not isinstance(gang, Gang):
             return None
         own = (*self._of_policy(queue, gangs.cpu_milli_of(gang)), *self._of_supplies(gang.asks))
-        return _weighed(own, tuple(PlaceVerdict(number, self._of_nodes(number, gang)) for number in queue.environments))
+        return _weighed(own, self._places(queue, lambda *at: self._of_nodes(*at, gang)))
 
-    def _of_nodes(self, number: int, gang: Gang) -> tuple[Obstacle, ...]:
-        environment = self._state.environments.get(number)
-        if environment is None or environment.deleting:
-            return (Obstacle(Kind.LEAVING),)
-        found = [] if environment.enabled else [Obstacle(Kind.DISABLED)]
-        provider = self._state.providers.get(environment.provider)
-        if provider is None:
-            return (*found, Obstacle(Kind.NO_MACHINE))
+    def _of_nodes(self, environment: Environment, provider: Provider, gang: Gang) -> Sequence[Obstacle]:
         if environment.capacity is None or not gangs.suits(environment):
-            return (*found, Obstacle(Kind.NO_NODES))
+            return (Obstacle(Kind.NO_NODES),)
         chosen = gangs.type_for(self._state, environment, gang)
         if chosen is None:
-            return (*found, *_no_type_for_all(environment, environment.capacity, provider, gang))
+            return tuple(_no_type_for_all(environment, environment.capacity, provider, gang))
+        number = environment.number
         booting = [each.ready_ms for each in self._state.sets.get(gang.seq, ()) if each.environment == number]
         if booting:
-            return (*found, Obstacle(Kind.BOOTING, type=chosen.name, until_ms=max(booting)))
-        total = chosen.room.times(gang.nodes.count)
+            return (Obstacle(Kind.BOOTING, type=chosen.name, until_ms=max(booting)),)
+        total, found = chosen.room.times(gang.nodes.count), []
         free, idle = self._free(provider)
         going = idle.get(number, 0)
         if environment.held_cpu_milli - going + total.cpu_milli > environment.capacity.max_cpu_milli:
             found.append(_at_maximum(environment, total.cpu_milli, going))
         if not total.fits(free):
             found.append(self._room_held(environment, provider, total, free, chosen.name))
-        return tuple(found)
+        return found
 
     # -- what holds in every environment ---------------------------------------------------------------------------
 
@@ -196,7 +193,10 @@ class Look:
 
     # -- in one environment ----------------------------------------------------------------------------------------
 
-    def _in(self, number: int, needs: Needs) -> tuple[Obstacle, ...]:
+    def _places(self, queue: Queue, judge: Judge) -> tuple[PlaceVerdict, ...]:
+        return tuple(PlaceVerdict(number, self._in(number, judge)) for number in queue.environments)
+
+    def _in(self, number: int, judge: Judge) -> tuple[Obstacle, ...]:
         environment = self._state.environments.get(number)
         if environment is None or environment.deleting:
             return (Obstacle(Kind.LEAVING),)
@@ -204,11 +204,14 @@ class Look:
         provider = self._state.providers.get(environment.provider)
         if provider is None:
             return (*found, Obstacle(Kind.NO_MACHINE))
+        return (*found, *judge(environment, provider))
+
+    def _of_one(self, environment: Environment, provider: Provider, needs: Needs) -> Sequence[Obstacle]:
+        """For a job on one machine."""
         there = self._on_instances(environment, needs)
         if there is not None:
-            return (*found, *there)
-        lasting = standing(environment, provider, needs)
-        return (*found, *(lasting or self._passing(environment, provider, needs)))
+            return there
+        return standing(environment, provider, needs) or self._passing(environment, provider, needs)
 
     def _on_instances(self, environment: Environment, needs: Needs) -> list[Obstacle] | None:
         """What an instance that there is has in the way, none being also good for who could not have one launched."""
