@@ -1,0 +1,140 @@
+"""Images made from programs of this machine, so that none has to come from a registry: their files, as archives.
+
+`busybox`: a shell and the usual commands, 2 MB. `python`: these and the interpreter that runs the tests, with the
+program `pretend`. A program brings the shared libraries that it is linked with.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from batchyard.executors import pretend_program
+
+CHANGES = ["ENV PATH=/usr/local/bin:/usr/bin:/bin"]
+PACKAGE = "busybox-static"
+SHELL = "bin/busybox"
+PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\nreader:x:1234:1234::/tmp:/bin/sh\n"
+GROUP = "root:x:0:\nnogroup:x:65534:\nreader:x:1234:\n"
+NOT_NEEDED = {
+    "site-packages",
+    "test",
+    "tests",
+    "__pycache__",
+    "idlelib",
+    "tkinter",
+    "turtledemo",
+    "ensurepip",
+    "lib2to3",
+}
+
+
+class Archive:
+    """The files of an image while they are put together; `bytes` is its tar."""
+
+    def __init__(self) -> None:
+        self._out = io.BytesIO()
+        self._tar = tarfile.TarFile(fileobj=self._out, mode="w")
+        self._names: set[str] = set()
+
+    def directory(self, name: str, mode: int = 0o755) -> None:
+        self._add(name, tarfile.DIRTYPE, mode)
+
+    def file(self, name: str, data: bytes, mode: int = 0o644) -> None:
+        self._add(name, tarfile.REGTYPE, mode, data)
+
+    def link(self, name: str, target: str) -> None:
+        self._add(name, tarfile.SYMTYPE, 0o777, target=target)
+
+    def copy(self, path: Path) -> None:
+        """The file at `path`, at the same path; what is behind a link, not the link."""
+        self.file(str(path), path.read_bytes(), 0o755 if os.access(path, os.X_OK) else 0o644)
+
+    def programs(self, paths: Iterable[Path]) -> None:
+        """Programs or libraries, and all shared libraries they are linked with."""
+        paths = list(paths)
+        for path in paths:
+            self.copy(path)
+        for library in sorted(libraries(paths)):
+            self.copy(library)
+        self.copy(Path("/etc/ld.so.cache"))  # where the linker finds what does not lie in its own directories
+
+    def _add(self, name: str, kind: bytes, mode: int, data: bytes = b"", target: str = "") -> None:
+        name = name.strip("/")
+        if name in self._names:
+            return
+        self._names.add(name)
+        about = tarfile.TarInfo(name)
+        about.type, about.mode, about.size, about.linkname = kind, mode, len(data), target
+        self._tar.addfile(about, io.BytesIO(data))
+
+    def bytes(self) -> bytes:
+        self._tar.close()
+        return self._out.getvalue()
+
+
+def libraries(paths: list[Path]) -> set[Path]:
+    """The dynamic linker included."""
+    said = subprocess.run(["ldd", *map(str, paths)], capture_output=True, text=True).stdout
+    return {Path(found) for found in re.findall(r"(/\S+) \(0x", said)}
+
+
+def shell() -> Path:
+    """Busybox without shared libraries; FileNotFoundError names the package that has it."""
+    found = shutil.which("busybox")
+    if found is None or libraries([Path(found)]):
+        raise FileNotFoundError(f"no busybox without shared libraries is here: apt-get install {PACKAGE}")
+    return Path(found)
+
+
+def _busybox(image: Archive) -> None:
+    program = shell()
+    for name, mode in {"tmp": 0o1777, "root": 0o700, "proc": 0o755, "sys": 0o755, "dev": 0o755, "etc": 0o755}.items():
+        image.directory(name, mode)
+    image.file("etc/passwd", PASSWD.encode())
+    image.file("etc/group", GROUP.encode())
+    image.file(SHELL, program.read_bytes(), 0o755)
+    commands = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    for command in set(commands) - {"busybox"}:
+        image.link(f"bin/{command}", f"/{SHELL}")
+    image.link("usr/bin/env", f"/{SHELL}")
+
+
+def _python(image: Archive) -> None:
+    _busybox(image)
+    interpreter = Path(sys.executable).resolve()
+    library = Path(sysconfig.get_path("stdlib"))
+    files = [path for path in _modules(library) if path.suffix in (".py", ".so")]
+    image.programs([interpreter, *(path for path in files if path.suffix == ".so")])
+    for path in files:
+        image.copy(path)
+    for name in ("python", "python3"):
+        image.link(f"usr/bin/{name}", str(interpreter))
+    program = Path(pretend_program.__file__).read_text()
+    image.file(f"usr/bin/{pretend_program.NAME}", f"#!/usr/bin/python3\n{program}".encode(), 0o755)
+
+
+def _modules(library: Path) -> Iterable[Path]:
+    for folder, below, names in os.walk(library):
+        below[:] = sorted(name for name in below if name not in NOT_NEEDED and not name.startswith("config-"))
+        yield from (Path(folder, name) for name in sorted(names))
+
+
+MADE_BY = {"busybox": _busybox, "python": _python}
+
+
+@functools.cache
+def archive(name: str) -> bytes:
+    """The files of the image, as a tar; put together once."""
+    image = Archive()
+    MADE_BY[name](image)
+    return image.bytes()
