@@ -197,6 +197,7 @@ def test_an_attempt_spec_has_all_an_executor_needs(ask, commits):
         "fargate": False,
         "devices": (),
         "refused": None,
+        "task": None,
     }
     with pytest.raises(StoreError, match="Attempt 2 of job 4 .* was never opened"):
         commits.attempt_spec(event.seq, 1, 2)

@@ -22,7 +22,7 @@ from batchyard.errors import ApiError, ClientError
 from batchyard.executors import contract
 from batchyard.model.environments import Capacity
 from batchyard.model.ids import WHOLE
-from batchyard.model.jobs import AttemptSpec, container_of
+from batchyard.model.jobs import AttemptSpec, work_of
 from batchyard.ports import EnvironmentRow, QueueRow
 from batchyard.wire import shapes, validate
 from reference.samples import (
@@ -112,7 +112,7 @@ def _submitted(request: shapes.SubmitJobRequest, body: dict[str, Any] | None = N
         needs=job.needs,
         timeout_s=job.timeout_s,
         opened_ms=NOW_MS,
-        container=container_of(stored, job.nodes, WHOLE),
+        **work_of(stored, job.nodes, WHOLE)._asdict(),
     )
     order = contract.order(spec, config.load({"data": "/DATA"}, {}), {})
     return Outcome((job._replace(body=b""), order), tuple(stored.pop("notices")), stored)

@@ -22,7 +22,7 @@ from batchyard.api.streamed import Stream
 from batchyard.doctor import about, checks
 from batchyard.errors import ClientError, Unavailable, UnknownOperation
 from batchyard.model import ids
-from batchyard.model.jobs import container_of, kept_as
+from batchyard.model.jobs import kept_as, work_of
 from batchyard.ports import AttemptRow, JobRow
 from batchyard.ports.journal import FollowerRow
 
@@ -158,7 +158,7 @@ def _job(context: Context, call: Call, given: str) -> dict[str, Any]:
 
 def _machine_notices(context: Context, row: JobRow) -> list[str]:
     """What jobs on this machine do without as it is now; of no concern to a job that cannot run on it."""
-    said = about.notices(context.settings.data_path, container_of(row.body, row.nodes, row.index).get("user"))
+    said = about.notices(context.settings.data_path, work_of(row.body, row.nodes, row.index).container.get("user"))
     queue = context.reader.queue_by_id(row.queue) if said else None
     environments = [context.reader.environment_by_id(number) for number in queue.environments] if queue else []
     return said if any(each is not None and each.provider == LOCAL for each in environments) else []

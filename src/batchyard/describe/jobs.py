@@ -13,7 +13,7 @@ from batchyard.describe.arns import Arns
 from batchyard.describe.containers import with_empty_lists
 from batchyard.describe.names import Names
 from batchyard.model import ids, states
-from batchyard.model.jobs import CANCEL, N_TO_N, SEQUENTIAL, TERMINATE, container_of, kept_as
+from batchyard.model.jobs import CANCEL, N_TO_N, SEQUENTIAL, TERMINATE, kept_as, work_of
 from batchyard.model.logplaces import log_place
 from batchyard.ports import AttemptRow, JobRow, Standing
 from batchyard.wire.shapes import (
@@ -153,7 +153,7 @@ def _status_summary(child_counts: Sequence[int]) -> dict[str, int]:
 
 def _container(words: Words, row: JobRow, attempts: Sequence[AttemptRow]) -> dict[str, Any]:
     """The merged container, with what the latest attempt adds; after a retry the last ending stays visible."""
-    container = with_empty_lists(container_of(row.body, row.nodes, row.index))
+    container = with_empty_lists(work_of(row.body, row.nodes, row.index).container)
     container["networkInterfaces"] = []
     if attempts:
         container |= _place(words, row, attempts[-1]) | _ending(attempts[-1])
@@ -188,7 +188,7 @@ def _place(words: Words, row: JobRow, attempt: AttemptRow) -> dict[str, str]:
 
 def _stream(words: Words, row: JobRow, attempt: str) -> str:
     name, _ = words.names.definition(row.definition)
-    return log_place(row.region, name, container_of(row.body, row.nodes, row.index)).stream(attempt)
+    return log_place(row.region, name, work_of(row.body, row.nodes, row.index).container).stream(attempt)
 
 
 def _ending(of: AttemptRow | JobRow) -> dict[str, Any]:

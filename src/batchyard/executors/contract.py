@@ -16,6 +16,7 @@ from batchyard.executors.gpus import Gpu
 from batchyard.model.events import Ending
 from batchyard.model.ids import NODES, WHOLE
 from batchyard.model.jobs import AttemptSpec, Nodes
+from batchyard.model.tasks import ContainerEnding
 
 EXITED = "Essential container in task exited"
 NOT_STARTED = "Task failed to start"
@@ -130,4 +131,10 @@ def ending(record: Mapping[str, Any]) -> Ending:
         peak_memory_bytes=record["peak_memory_bytes"],
         cpu_ms=record["cpu_ms"],
         refused=refused is not None,
+        containers=tuple(_container_ending(each) for each in record.get("containers") or ()),
     )
+
+
+def _container_ending(told: Mapping[str, Any]) -> ContainerEnding:
+    reason = told.get("reason")
+    return ContainerEnding(told["name"], told.get("exit_code"), reason and reason[:REASON_MAX])

@@ -14,6 +14,7 @@ from batchyard.model.environments import Capacity, Timing
 from batchyard.model.jobs import Nodes, OpenAttempt, RetryPolicy
 from batchyard.model.needs import Needs
 from batchyard.model.shares import SharePolicy
+from batchyard.model.tasks import ContainerEnding
 
 
 class ProviderSized(NamedTuple):
@@ -152,7 +153,8 @@ class Ending(NamedTuple):
     """How an attempt ended, in the words clients read (reference "Exit semantics").
 
     `exit_code` is None when nothing ran; a signal k is 128+k. `timed_out` endings are never retried, nor are `refused`
-    ones: no task can be made of the job, whenever it is tried.
+    ones: no task can be made of the job, whenever it is tried. Of a task of several containers it is that of the
+    essential container that failed first, else of the last one that is essential; `containers` tells of each.
     """
 
     exit_code: int | None
@@ -164,6 +166,7 @@ class Ending(NamedTuple):
     peak_memory_bytes: int | None = None
     cpu_ms: int | None = None
     refused: bool = False
+    containers: tuple[ContainerEnding, ...] = ()
 
 
 class AttemptEnded(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from batchyard.model import tasks
 from batchyard.model.ids import NODES, WHOLE
 from batchyard.model.needs import Needs
 
@@ -168,12 +169,27 @@ def kept_as(nodes: Nodes | None, index: int) -> int:
     return WHOLE if nodes is not None and index == NODES + nodes.main else index
 
 
-def container_of(body: Mapping[str, Any], nodes: Nodes | None, index: int) -> dict[str, Any]:
-    """The merged container of a job, a child or a node, from a job's body (``NewJob``)."""
+class Work(NamedTuple):
+    """What an attempt runs: one merged container, or a task of several (then `container` is {})."""
+
+    container: dict[str, Any]
+    task: dict[str, Any] | None
+
+    @property
+    def containers(self) -> list[tuple[str, dict[str, Any]]]:
+        """All of them by name."""
+        if self.task is None:
+            return [(tasks.DEFAULT, self.container)]
+        return [(each["name"], each) for each in self.task["containers"]]
+
+
+def work_of(body: Mapping[str, Any], nodes: Nodes | None, index: int) -> Work:
+    """What a job, a child or a node runs, from a job's body (``NewJob``)."""
     if nodes is None:
-        return body["container"]
+        return Work(body.get("container") or {}, body.get("task"))
     number = nodes.number(index)
-    return next(each for group, each in zip(nodes.groups, body["containers"], strict=True) if number < group.hi)
+    found = next(each for group, each in zip(nodes.groups, body["containers"], strict=True) if number < group.hi)
+    return Work({}, found) if "containers" in found else Work(found, None)
 
 
 class NewJob(NamedTuple):
@@ -181,7 +197,8 @@ class NewJob(NamedTuple):
 
     `body` is a JSON object with what DescribeJobs returns and an executor obeys: container (merged, command
     substituted), parameters, retryStrategy, timeout, tags, propagateTags, notices. It is stored once by content. A
-    multi-node job has, instead of container, nodeProperties and `containers`, one for each group of its nodes.
+    job of several containers has, instead of container, its `task` (``model/tasks.py``); a multi-node job has
+    nodeProperties and `containers`, a container or task for each group of its nodes.
     """
 
     uuid: str
@@ -238,7 +255,8 @@ class OpenAttempt(NamedTuple):
 
 
 class AttemptSpec(NamedTuple):
-    """All an executor needs to run one attempt. `container` is the merged container of the job's body."""
+    """All an executor needs to run one attempt. `container` is the merged container of the job's body, {} if that has a
+    `task` (``model/tasks.py``)."""
 
     attempt: str  # attempt id
     job_id: str  # as clients see it, `UUID`, `UUID:index` or `UUID#number`
@@ -258,3 +276,4 @@ class AttemptSpec(NamedTuple):
     fargate: bool = False  # a slice of Fargate, on no instance
     refused: str | None = None  # why no task can be made of it: it ends so, and nothing is started
     devices: tuple[int, ...] = ()  # its GPUs, as the machine numbers them
+    task: dict[str, Any] | None = None  # of several containers, merged, as the API words it

@@ -255,7 +255,7 @@ def attempt_closed(batch: Batch, fact: facts.AttemptClosed) -> None:
         started_ms=ending.started_ms,
         stopped_ms=ending.stopped_ms,
     )
-    detail = {name: value for name, value in ending._asdict().items() if value is not None}
+    detail = {name: value for name, value in ending._asdict().items() if value is not None and value != ()}
     if terminated:
         detail["terminated"] = True
     batch.tell(at_ms, "closed", job, index, index + 1, to, number, columns.encode(detail), before)

@@ -26,7 +26,7 @@ from batchyard.model.events import (
     Upstream,
 )
 from batchyard.model.facts import Fact
-from batchyard.model.jobs import N_TO_N, AttemptSpec, Nodes, OpenAttempt, container_of
+from batchyard.model.jobs import N_TO_N, AttemptSpec, Nodes, OpenAttempt, work_of
 from batchyard.model.logplaces import log_place
 from batchyard.model.needs import Needs
 from batchyard.model.shares import HeldShare
@@ -181,8 +181,8 @@ class SqliteCommits:
         if found is None:
             return NOWHERE
         spec = found.spec
-        container = container_of(found.body, spec.nodes, index)
-        return self._places.number(log_place(spec.region, spec.definition_name, container), at_ms)
+        work = work_of(found.body, spec.nodes, index)
+        return self._places.number(log_place(spec.region, spec.definition_name, work.container), at_ms)
 
     # -- requests as events ------------------------------------------------------------------------------------
 
@@ -309,7 +309,7 @@ class SqliteCommits:
             opened_ms=opened_ms,
             fargate=not instance,
             devices=columns.unpack_devices(devices),
-            container=container_of(body, of_job.nodes, index),
+            **work_of(body, of_job.nodes, index)._asdict(),
         )
         return spec if of_job.nodes is None else _of_node(spec, of_job.nodes, uuid)
 

@@ -1,0 +1,41 @@
+"""Tasks of several containers (reference "Multi-container jobs"): what their containers and their logs are called.
+
+A task is the merged ``ecsProperties.taskProperties[0]`` of a job's body, in which every container has its name. A job
+of ``containerProperties`` has no task but one container, whose name is DEFAULT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+DEFAULT = "default"
+
+START, COMPLETE, SUCCESS = "START", "COMPLETE", "SUCCESS"
+CONDITIONS = (START, COMPLETE, SUCCESS)  # when one that depends on a container may start
+
+
+class ContainerEnding(NamedTuple):
+    """How one container of a task ended; without an exit code nothing of it ran."""
+
+    name: str
+    exit_code: int | None = None
+    reason: str | None = None
+
+
+def names(task: Mapping[str, Any]) -> list[str]:
+    """The containers of a task, in the order in which they were given."""
+    return [each["name"] for each in task["containers"]]
+
+
+def is_essential(container: Mapping[str, Any]) -> bool:
+    """Whether the task ends with it."""
+    return container.get("essential", True)
+
+
+def log_name(attempt: str, container: str, of: Sequence[str]) -> str:
+    """What the log of a container is called (file `NAME.log`), `of` being the names of the attempt's containers.
+
+    The only one, if it is called DEFAULT, has the attempt's own log.
+    """
+    return attempt if list(of) == [DEFAULT] else f"{attempt}~{container}"
