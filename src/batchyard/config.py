@@ -113,6 +113,17 @@ def _web_addresses_of(value: list) -> tuple[str, ...]:
     return tuple(_web_address(url) for url in value if url)
 
 
+def _endpoints_of(value: list) -> tuple[str, ...]:
+    for entry in value:
+        service, equals, url = entry.partition("=") if isinstance(entry, str) else ("", "", "")
+        if not equals or "://" in service:
+            service, url = "S3", entry
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", service):
+            raise ValueError("must be URLs, or of the form SERVICE=URL, such as s3=http://127.0.0.1:9000")
+        _web_address(url)
+    return tuple(value)
+
+
 def _own_web_address(value: str) -> str:
     if value and urlsplit(_web_address(value)).username is not None:
         raise ValueError("must be a URL without user and password: requests are signed")
@@ -142,6 +153,7 @@ _format = _one_of("text", "json")
 _loopback = _one_of("127.0.0.1", "::1", "localhost", what="a loopback address: ")
 _names = Kind(list, _names_of)  # as text: with commas between them
 _urls = Kind(list, _web_addresses_of)  # likewise
+_endpoints = Kind(list, _endpoints_of)  # likewise
 _url = Kind(str, _own_web_address)
 _command = Kind(str, _command_line)
 
@@ -163,6 +175,26 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("process_path", _text, DEFAULT_PATH, "PATH", "PATH of jobs that run as processes"),
     Setting("process_pass_env", _names, (), "names", "Variables of the server's environment that jobs get, by name"),
+    Setting(
+        "job_endpoints",
+        _endpoints,
+        (),
+        "URLs",
+        "AWS_ENDPOINT_URL of jobs: a URL, or SERVICE=URL, by commas; empty: those of the server's environment",
+    ),
+    Setting("sts_url", _url, "", "URL", "STS at which roles of jobs are assumed; empty: AWS_ENDPOINT_URL_STS"),
+    Setting("secrets_dir", _path, "", "path", "Directory with a file (mode 0600) for each secret, by its name"),
+    Setting(
+        "secrets_env", _text, "", "prefix", "Variables of the server's environment that begin so hold secrets, by name"
+    ),
+    Setting(
+        "secretsmanager_url",
+        _url,
+        "",
+        "URL",
+        "Secrets Manager of jobs' secrets; empty: AWS_ENDPOINT_URL_SECRETS_MANAGER",
+    ),
+    Setting("ssm_url", _url, "", "URL", "Systems Manager of jobs' parameters; empty: AWS_ENDPOINT_URL_SSM"),
     Setting("instance_boot_s", _natural, 0, "seconds", "From the launch of an instance until it takes jobs"),
     Setting("instance_idle_s", _natural, 300, "seconds", "How long an idle instance above minvCpus stays"),
     Setting(
@@ -243,6 +275,12 @@ class Settings:
     access_key_file: str
     process_path: str
     process_pass_env: tuple[str, ...]
+    job_endpoints: tuple[str, ...]
+    sts_url: str
+    secrets_dir: str
+    secrets_env: str
+    secretsmanager_url: str
+    ssm_url: str
     instance_boot_s: int
     instance_idle_s: int
     blocked_after_s: int

@@ -13,6 +13,7 @@ from typing import Any
 from batchyard.config import Settings
 from batchyard.executors import gpus
 from batchyard.executors.gpus import Gpu
+from batchyard.executors.granting import ALONE, Granting
 from batchyard.model.events import Ending
 from batchyard.model.ids import NODES, WHOLE
 from batchyard.model.jobs import AttemptSpec, Nodes
@@ -32,9 +33,14 @@ REASON_MAX = 255  # characters of container.reason
 
 
 def order(
-    spec: AttemptSpec, settings: Settings, environ: Mapping[str, str], of_machine: tuple[Gpu, ...] = ()
+    spec: AttemptSpec,
+    settings: Settings,
+    environ: Mapping[str, str],
+    of_machine: tuple[Gpu, ...] = (),
+    granting: Granting | None = None,
 ) -> dict[str, Any]:
-    """What a slot is told to run. `environ` is where the variables of `process_pass_env` come from.
+    """What a slot is told to run. `environ` is where the variables of `process_pass_env` come from, `granting` knows
+    what the task may ask of the server, and `ask` is where its slot does so; None: it needs not.
 
     `of_machine` are the GPUs there are, `deny` are devices that the job must not open. `day` names the log's
     directory, `timeout_s` and `grace_s` are durations, `memory_mib` 0 is no limit. What is `refused` is not started:
@@ -46,7 +52,9 @@ def order(
         "attempt": spec.attempt,
         "user": spec.container.get("user") or None,
         "argv": list(spec.container.get("command") or ()),
-        "env": environment(spec, settings, work, environ) | gpus.variables(spec.devices, settings.gpus > 0, of_machine),
+        "env": environment(spec, settings, work, environ, granting)
+        | gpus.variables(spec.devices, settings.gpus > 0, of_machine),
+        "ask": granting.ask(spec, {ALONE: spec.container}) if granting else None,
         "deny": gpus.foreign(spec.devices, of_machine),
         "day": day(spec.opened_ms),
         "timeout_s": spec.timeout_s,
@@ -62,18 +70,25 @@ def day(opened_ms: int) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(opened_ms / 1000))
 
 
-def environment(spec: AttemptSpec, settings: Settings, work: str, environ: Mapping[str, str]) -> dict[str, str]:
+def environment(
+    spec: AttemptSpec,
+    settings: Settings,
+    work: str,
+    environ: Mapping[str, str],
+    granting: Granting | None = None,
+) -> dict[str, str]:
     """All variables of the attempt; nothing else is inherited. Later ones win.
 
-    The job's own region wins over ours, which only fills in what the definition left open. Variables that Batch and
-    ECS set are theirs.
+    The job's own region and endpoints win over ours, which only fill in what the definition left open. Variables that
+    Batch and ECS set are theirs.
     """
     variables = {"PATH": settings.process_path, "HOME": work, "TMPDIR": f"{work}/tmp"}
     variables |= {name: environ[name] for name in settings.process_pass_env if name in environ}
     variables |= {"AWS_REGION": spec.region, "AWS_DEFAULT_REGION": spec.region}
+    variables |= granting.endpoints() if granting else {}
     for pair in spec.container.get("environment") or ():
         variables[pair["name"]] = pair.get("value") or ""
-    return variables | batch_variables(spec)
+    return variables | batch_variables(spec) | (granting.variables(spec) if granting else {})
 
 
 def batch_variables(spec: AttemptSpec) -> dict[str, str]:

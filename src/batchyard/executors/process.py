@@ -10,6 +10,7 @@ import time
 from batchyard.config import Settings
 from batchyard.executors import contract
 from batchyard.executors.gpus import Gpu
+from batchyard.executors.granting import Granting
 from batchyard.executors.runner.wire import SOCKET, VERSION, Lines, connect
 from batchyard.model.jobs import AttemptSpec
 from batchyard.ports import Began, Ended, Lost, News, Survey
@@ -27,9 +28,10 @@ class ProcessExecutor:
     connected.
     """
 
-    def __init__(self, settings: Settings, gpus: tuple[Gpu, ...] = ()):
+    def __init__(self, settings: Settings, gpus: tuple[Gpu, ...] = (), granting: Granting | None = None):
         self._settings = settings
         self._gpus = gpus  # those of this machine
+        self._granting = granting  # what tasks may ask of the server; None: nothing
         self._lines: Lines | None = None
         self._surveyed = False  # whether the runner has said, on this connection, what lives
         self.isolation = ""
@@ -41,7 +43,7 @@ class ProcessExecutor:
     def start(self, spec: AttemptSpec) -> None:
         """Dropped before the survey, which would be older than the order and so would deny the attempt."""
         if self._surveyed:
-            self._send(contract.order(spec, self._settings, os.environ, self._gpus))
+            self._send(contract.order(spec, self._settings, os.environ, self._gpus, self._granting))
 
     def stop(self, attempt: str, grace_ms: int | None = None) -> None:
         grace = {} if grace_ms is None else {"grace_s": grace_ms / 1000}

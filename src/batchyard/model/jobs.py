@@ -192,6 +192,11 @@ def work_of(body: Mapping[str, Any], nodes: Nodes | None, index: int) -> Work:
     return Work({}, found) if "containers" in found else Work(found, None)
 
 
+def role_of(properties: Mapping[str, Any]) -> str | None:
+    """The role whose credentials a job's code gets: of containerProperties, or of a task of several containers."""
+    return properties.get("jobRoleArn") or properties.get("taskRoleArn") or None
+
+
 class NewJob(NamedTuple):
     """A submission that passed admission: everything the store, the scheduler and an executor will ever need.
 

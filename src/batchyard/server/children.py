@@ -64,6 +64,7 @@ def run_engine(settings: Settings) -> None:
     from batchyard.engine.clock import SteadyClock
     from batchyard.engine.engine import Engine
     from batchyard.executors import gpus
+    from batchyard.executors.granting import Granting
     from batchyard.executors.pretend import PretendExecutor
     from batchyard.executors.process import ProcessExecutor
     from batchyard.observe.joblogs import FileLogs
@@ -80,7 +81,7 @@ def run_engine(settings: Settings) -> None:
     found = gpus.found()
     clock = SteadyClock(last_ms(data))
     executors = {
-        PROVIDER: ProcessExecutor(settings, found),
+        PROVIDER: ProcessExecutor(settings, found, Granting(settings, task_key(settings), os.environ)),
         PRETEND: PretendExecutor(data, clock, settings.stop_grace_s),
     }
     rooms = {PROVIDER: local_room(settings, len(found))}
@@ -242,6 +243,13 @@ def metrics_token(settings: Settings) -> str:
     from batchyard.access import tokens
 
     return tokens.ensure(settings.data_path / "metrics-token")
+
+
+def task_key(settings: Settings) -> bytes:
+    """What the tokens of tasks are made from; made at the first start."""
+    from batchyard.access import task_key
+
+    return task_key.ensure(settings.data_path / task_key.FILE)
 
 
 def run_api(settings: Settings, listener: int) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from batchyard import loglines
 from batchyard.config import Settings
-from batchyard.server.children import enrol_followers, known_keys, metrics_token, title
+from batchyard.server.children import enrol_followers, known_keys, metrics_token, task_key, title
 from batchyard.server.failures import AlreadyServing, PortTaken, explained
 from batchyard.server.notify import Notifier
 from batchyard.server.supervisor import Supervisor
@@ -39,6 +39,7 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> int
         enrol_followers(settings)
         known_keys(settings)  # made, or refused, before anything starts
         metrics_token(settings)
+        task_key(settings)
         _publish(data / "endpoint", url)
     supervisor = Supervisor(settings, lock, listener)
 

@@ -181,7 +181,8 @@ class Supervisor:
         """In a session of its own and with next to no environment: it outlives us, and jobs must not inherit ours."""
         keep = ("PATH", "LANG", "PYTHONPATH")
         data, hours = str(self._settings.data_path), str(self._settings.work_keep_hours)
-        hidden = [path for path in (self._settings.access_key_file, self._settings.secrets_in) if path]
+        settings = self._settings
+        hidden = [path for path in (settings.access_key_file, settings.secrets_in, settings.secrets_dir) if path]
         hide = [word for path in hidden for word in ("--hide", path)]
         said = ["--log-level", self._settings.log_level, "--log-format", self._settings.log_format]
         command = [sys.executable, "-P", "-m", "batchyard.executors.runner", "--data", data]

@@ -1,0 +1,79 @@
+"""What an order gives a task to ask this server with: variables for its code, and an address for its slot.
+
+No secret is in it: secrets, credentials and metadata are asked for while the attempt is open, with tokens that are
+worth nothing afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from batchyard.config import Settings
+from batchyard.model import endpoints, tasktokens
+from batchyard.model.jobs import AttemptSpec, role_of
+
+ALONE = "default"  # name of the container of containerProperties
+ZIP = "zip:"  # how the image of an application in an archive begins
+FROM_A_FILE = "zip:file:"  # one that the slot opens by itself
+
+
+class Granting(NamedTuple):
+    """`key` is the task key, `environ` the server's environment."""
+
+    settings: Settings
+    key: bytes
+    environ: Mapping[str, str]
+
+    def endpoints(self) -> dict[str, str]:
+        """Where its code finds AWS's services, unless the job says otherwise itself."""
+        return endpoints.variables(self.settings.job_endpoints, self.environ, self._own())
+
+    def variables(self, spec: AttemptSpec, container: str = ALONE) -> dict[str, str]:
+        """Where its code finds its role's credentials and its metadata, whatever the job says; nothing while the server
+        has no address."""
+        own = self._own()
+        return self._role(spec, own) | self._metadata(spec, container, own) if own else {}
+
+    def ask(self, spec: AttemptSpec, containers: Mapping[str, Mapping[str, Any]]) -> dict[str, str] | None:
+        """Where its slot asks for what is in no order; None if its containers need nothing of the kind."""
+        own = self._own()
+        if not own or not any(map(_has_to_ask, containers.values())):
+            return None
+        return {
+            "url": own + tasktokens.path(spec.attempt, tasktokens.START),
+            "token": tasktokens.token(self.key, tasktokens.START, spec.attempt),
+        }
+
+    def _role(self, spec: AttemptSpec, own: str) -> dict[str, str]:
+        """Nothing without a place to assume roles at: SDKs would ask, and fail, where they could find credentials."""
+        if not role_of(spec.container):
+            return {}
+        if not endpoints.of_service(endpoints.STS, self.settings.sts_url, self.environ, own):
+            return {}
+        return {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": own + tasktokens.path(spec.attempt, tasktokens.CREDENTIALS),
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN": tasktokens.token(self.key, tasktokens.CREDENTIALS, spec.attempt),
+        }
+
+    def _metadata(self, spec: AttemptSpec, container: str, own: str) -> dict[str, str]:
+        """Whoever reads metadata sends no header, so that the token is part of the address."""
+        shown = tasktokens.token(self.key, tasktokens.METADATA, spec.attempt, container)
+        address = own + tasktokens.path(spec.attempt, tasktokens.METADATA, container, shown)
+        return {"ECS_CONTAINER_METADATA_URI_V4": address}
+
+    def _own(self) -> str:
+        """Where this server answers now: with another port after each start, if any free one may be taken."""
+        try:
+            return (self.settings.data_path / "endpoint").read_text().strip()
+        except OSError:
+            return ""
+
+
+def _has_to_ask(container: Mapping[str, Any]) -> bool:
+    log = container.get("logConfiguration") or {}
+    image = container.get("image") or ""
+    zipped = image.startswith(ZIP) and not image.startswith(FROM_A_FILE)
+    return (
+        bool(container.get("secrets") or log.get("secretOptions") or container.get("repositoryCredentials")) or zipped
+    )
