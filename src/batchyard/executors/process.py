@@ -11,7 +11,7 @@ from batchyard.config import Settings
 from batchyard.executors import contract
 from batchyard.executors.gpus import Gpu
 from batchyard.executors.granting import Granting
-from batchyard.executors.runner.wire import SOCKET, VERSION, Lines, connect
+from batchyard.executors.runner.wire import SOCKET, UNDERSTOOD, VERSION, Lines, connect
 from batchyard.model.jobs import AttemptSpec
 from batchyard.ports import Began, Ended, Lost, News, Survey
 
@@ -113,7 +113,7 @@ class ProcessExecutor:
         return None
 
     def _greet(self, hello: dict) -> None:
-        if hello["version"] != VERSION:
+        if hello["version"] not in UNDERSTOOD:
             raise RunnerMismatch(
                 f"The runner of {self._settings.data} speaks protocol {hello['version']}, this server {VERSION}. "
                 "Let its jobs end with the version that started them, or stop it: it leaves by itself 10 s after."

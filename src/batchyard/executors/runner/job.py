@@ -12,18 +12,16 @@ from dataclasses import dataclass
 
 from batchyard.executors.runner import memory, sandbox
 from batchyard.executors.runner.desk import Desk
+from batchyard.executors.runner.files import Files
 from batchyard.executors.runner.output import Output
-from batchyard.executors.runner.wire import VERSION
+from batchyard.executors.runner.wire import boot_s, record
 
 COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE = 127, 126
+TICK_MS = 100
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 # Python ignores these; a job starts with the defaults.
 DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
-
-
-class Claimed(Exception):
-    """The attempt was started before, here or in another slot."""
 
 
 class StartError(Exception):
@@ -34,58 +32,38 @@ class StartError(Exception):
         self.code = code
 
 
-def boot_s() -> float:
-    """Seconds that never go back and count the time that the machine sleeps."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
 @dataclass
-class Room:
+class Room(Files):
     """What a slot holds for its jobs; the descriptors were opened before the data directory was covered."""
 
-    slot: str  # name of the slot
-    data: str
+    slot: str  # its name
     isolated: bool  # whether this process is the init of its own PID namespace
     own_proc: bool  # whether /proc shows that namespace and nothing else
     identity: sandbox.Identity
-    exits: int
-    logs: int
     desk: Desk
     group: memory.Group | None  # counts and bounds memory; None: we look at the processes from time to time
     watched: dict[str, list[str]]  # directories of the slot's own, and what is in them between jobs
-    day: str = ""
-    day_directory: int = -1
 
-    def write_record(self, attempt: str, record: bytes) -> None:
-        """Fill the claim with the record: on disk when this returns. Raises OSError when the disk is full.
+    def job(self, order: dict) -> Job:
+        return Job(order, self)
 
-        In place, since creating and renaming files is what costs most; a record that is not whole is a mere claim.
-        """
-        file = os.open(attempt, os.O_WRONLY | os.O_TRUNC, dir_fd=self.exits)
-        try:
-            if os.write(file, record) != len(record):
-                os.ftruncate(file, 0)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(file)
-        finally:
-            os.close(file)
-
-    def logs_of(self, day: str) -> int:
-        """The day's directory of logs, which is made if it does not exist."""
-        if day != self.day:
-            try:
-                os.mkdir(day, 0o700, dir_fd=self.logs)
-            except FileExistsError:
-                pass
-            if self.day_directory >= 0:
-                os.close(self.day_directory)
-            self.day_directory = os.open(day, os.O_PATH | os.O_DIRECTORY, dir_fd=self.logs)
-            self.day = day
-        return self.day_directory
+    def is_clean(self) -> bool:
+        """Whether the last job left nothing that the next one could find."""
+        if not self.isolated:
+            return True
+        for path, names in self.watched.items():
+            if os.listdir(path) != names:
+                return False
+        for kind in ("shm", "sem", "msg"):
+            with open(f"/proc/sysvipc/{kind}", "rb") as file:
+                if file.read().count(b"\n") > 1:
+                    return False
+        return True
 
 
 class Job:
-    """The attempt that the slot runs. `start`, then `tick` until `pidfd` is readable, then `finish`."""
+    """The attempt that the slot runs: a process. `start`, then `attend` whenever one of `sources` is readable or
+    `patience_ms` have passed, until it is `over`; then `finish`."""
 
     def __init__(self, order: dict, room: Room):
         self.attempt: str = order["attempt"]
@@ -103,22 +81,19 @@ class Job:
         self._start_error: StartError | None = None
         self._peak_bytes = 0
         self._cpu_s = 0.0
-        self._memory_at = 0.0
+        self._memory_at = self._tick_at = 0.0
+        self.over = False
         self._denied: list[str] = []  # devices that the job must not open
         self._status: int | None = None  # of the main process, once it is reaped
 
     # -- start ----------------------------------------------------------------------------------------------------
 
-    def start(self) -> bool:
-        """Claim the attempt and start its main process; False if that failed and only `finish` remains.
+    def start(self) -> None:
+        """Claim the attempt and start its main process; if that fails it is `over`.
 
         Raises Claimed when it was claimed before.
         """
-        try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-            os.close(os.open(self.attempt, flags, 0o600, dir_fd=self._room.exits))
-        except FileExistsError:
-            raise Claimed(self.attempt) from None
+        self._room.claim(self.attempt)
         try:
             self._prepare()
             self._spawn()
@@ -126,18 +101,12 @@ class Job:
             self._start_error = error
         except (OSError, ValueError) as error:
             self._start_error = StartError(None, str(error))
-        return self._start_error is None
+        self.over = self._start_error is not None
 
     def _prepare(self) -> None:
         """Log, index and a fresh working directory, seen at its usual path."""
         room, name = self._room, self.attempt
-        logs = room.logs_of(self._order["day"])
-        self.output = Output(
-            lambda suffix, flags: os.open(f"{name}.{suffix}", os.O_RDWR | os.O_CREAT | flags, 0o600, dir_fd=logs),
-            lambda suffix: os.unlink(f"{name}.{suffix}", dir_fd=logs),
-            self._order["log_bytes"],
-            self._now_ms(),
-        )
+        self.output = Output(*room.log_files(self._order["day"], name), self._order["log_bytes"], self._now_ms())
         if room.isolated:
             usual = f"{room.data}/work/{name}"
             os.mkdir(usual)
@@ -201,9 +170,29 @@ class Job:
 
     # -- watch ----------------------------------------------------------------------------------------------------
 
-    def tick(self) -> None:
+    def sources(self) -> list[int]:
+        """Descriptors to watch."""
+        pipe = self.output.pipe
+        return [self.pidfd] if pipe < 0 or self.output.pause_until_s > boot_s() else [self.pidfd, pipe]
+
+    def patience_ms(self) -> float:
+        """How long to watch them."""
+        pause_ms = (self.output.pause_until_s - boot_s()) * 1000
+        return min(TICK_MS, pause_ms) if pause_ms > 0 else TICK_MS
+
+    def attend(self, ready: set[int]) -> None:
+        """See to what is `ready`, and now and then to the clock: a flood of output leaves no quiet moment."""
+        if self.output.pipe in ready:
+            self.output.drain(boot_s())
+        if self.pidfd in ready:
+            self.over = True
+        elif not ready or boot_s() >= self._tick_at:
+            self._tick()
+
+    def _tick(self) -> None:
         """Sample the log's size; enforce timeout, patience and memory; reap orphans."""
         now_s = boot_s()
+        self._tick_at = now_s + TICK_MS / 1000
         assert self.output is not None
         self.output.sample(self._now_ms())
         self._room.desk.keep(self.attempt)
@@ -292,22 +281,29 @@ class Job:
             os.close(self.pidfd)
         self._leave()
         error = self._start_error
-        record = {
-            "op": "ended",
-            "version": VERSION,
-            "attempt": self.attempt,
-            "pid": self.pid,
-            "started_ms": self.started_ms,
-            "stopped_ms": stopped_ms,
-            "exit_code": error.code if error else exit_code,
-            "signal": term_signal,
-            "oom": self._oom,
-            "timed_out": self._timed_out,
-            "start_error": str(error) if error else None,
-            "peak_memory_bytes": self._peak_bytes or None,
-            "cpu_ms": int(self._cpu_s * 1000),
-        }
-        return json.dumps(record, separators=(",", ":")).encode()
+        told = record(
+            self.attempt,
+            pid=self.pid,
+            started_ms=self.started_ms,
+            stopped_ms=stopped_ms,
+            exit_code=error.code if error else exit_code,
+            signal=term_signal,
+            oom=self._oom,
+            timed_out=self._timed_out,
+            start_error=str(error) if error else None,
+            peak_memory_bytes=self._peak_bytes or None,
+            cpu_ms=int(self._cpu_s * 1000),
+        )
+        return json.dumps(told, separators=(",", ":")).encode()
+
+    def recorded(self) -> None:
+        """The exit record is on disk: nothing is left to be done."""
+
+    def abandon(self) -> None:
+        """The slot ends, and the job with it: it counts as lost."""
+        if not self._room.isolated:  # in a PID namespace the kernel kills the rest
+            self.kill()
+            self.finish()
 
     def _reap(self) -> int:
         """Wait for the main process, then kill and wait for everything else; returns the main one's status."""

@@ -18,35 +18,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
-from batchyard.executors.runner import memory, own_log, sandbox, slot
+from batchyard.executors.runner import memory, own_log, sandbox, seats, slot
+from batchyard.executors.runner.seats import Seat
 from batchyard.executors.runner.sweep import SWEEP_S, sweep_records, sweep_work
-from batchyard.executors.runner.wire import SOCKET, VERSION, Lines, connect, listen
+from batchyard.executors.runner.wire import SOCKET, VERSION, Lines, connect, listen, record
 
 log = logging.getLogger("batchyard.runner")
 
 LINGER_S = 10.0  # without a server and without a job, the runner leaves after this
 IDLE_S = 60.0  # an idle slot is let go after this
-ADOPT_S = 30.0  # how long a living slot may take to answer a new runner
 QUIT_S = 3.0
 FORKS_PER_ORDER = 3  # a start whose slot dies before it claimed goes to another slot, so many times in all
 NOBODY = 65534
 QUIET_S = 0.5  # without news for so long is a quiet moment
 RELEASED_MOST = 20_000  # records that wait for one
-
-
-class Seat:
-    """A slot as the runner sees it."""
-
-    def __init__(self, name: str, lines: Lines, identity: sandbox.Identity):
-        self.name = name
-        self.lines = lines
-        self.identity = identity
-        self.pidfd: int | None = None  # known from its hello on
-        self.attempt: str | None = None
-        self.order: bytes = b""  # kept until it is claimed for sure
-        self.tries = 1
-        self.started: bytes | None = None  # the news of the running attempt, as the slot told it
-        self.idle_since_s = time.monotonic()
 
 
 class Runner:
@@ -102,7 +87,7 @@ class Runner:
         os.unlink(SOCKET, dir_fd=self._runner)
         for seat in self._seats.values():
             if seat.pidfd is not None:
-                _ended(seat.pidfd, QUIT_S)
+                seats.ended(seat.pidfd, QUIT_S)
         if self._place.groups:
             memory.remove_base(self._place.groups)
 
@@ -141,7 +126,7 @@ class Runner:
 
     def _meet(self) -> None:
         connection, _ = self._listener.accept()
-        _, uid, _ = _peer(connection)
+        _, uid, _ = seats.peer(connection)
         if uid not in (0, os.geteuid()):
             connection.close()
             return
@@ -183,7 +168,7 @@ class Runner:
         except KeyError:
             self._refuse(attempt, f"unable to find user {order['user']}: no matching entries in passwd file")
 
-    def _give(self, attempt: str, identity: sandbox.Identity, line: bytes, tries: int) -> None:
+    def _give(self, attempt: str, identity: sandbox.Identity | None, line: bytes, tries: int) -> None:
         seat = next((idle for idle in reversed(self._idle) if idle.identity == identity), None)
         if seat is not None:
             self._idle.remove(seat)
@@ -209,12 +194,9 @@ class Runner:
 
     def _write_record(self, attempt: str, **known: object) -> None:
         """The exit record of an attempt that no slot can tell of. Raises OSError when the disk is full."""
-        record = {"op": "ended", "version": VERSION, "attempt": attempt, "pid": 0, "started_ms": None}
-        record |= {"stopped_ms": time.time_ns() // 1_000_000, "exit_code": None, "signal": None, "oom": False}
-        record |= {"timed_out": False, "start_error": None, "peak_memory_bytes": None, "cpu_ms": 0}
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         with os.fdopen(os.open(attempt, flags, 0o600, dir_fd=self._exits), "wb") as file:
-            file.write(_line(record | known))
+            file.write(_line(record(attempt, **known)))
 
     def _answer(self, attempt: str, client: Lines) -> None:
         """Tell `client` how the attempt stands, if there is anything to tell yet."""
@@ -224,8 +206,8 @@ class Runner:
                 client.send(seat.started)
             return
         with suppress(FileNotFoundError), open(attempt, "rb", opener=self._open_exit) as file:
-            record = file.read()
-            client.send(record if record.endswith(b"}") else _line({"op": "lost", "attempt": attempt}))
+            told = file.read()
+            client.send(told if told.endswith(b"}") else _line({"op": "lost", "attempt": attempt}))
 
     def _open_exit(self, name: str, flags: int) -> int:
         return os.open(name, flags | os.O_CLOEXEC, dir_fd=self._exits)
@@ -264,10 +246,10 @@ class Runner:
         deadline = time.monotonic() + QUIT_S
         for seat in self._seats.values():
             if seat.pidfd is None:  # it has not said hello yet
-                seat.pidfd = _pidfd_from(seat.lines, deadline)[1]
-            if seat.pidfd is not None and not _ended(seat.pidfd, deadline - time.monotonic()):
+                seat.pidfd = seats.greeting(seat.lines, deadline)[1]
+            if seat.pidfd is not None and not seats.ended(seat.pidfd, deadline - time.monotonic()):
                 signal.pidfd_send_signal(seat.pidfd, signal.SIGKILL)
-                _ended(seat.pidfd, QUIT_S)
+                seats.ended(seat.pidfd, QUIT_S)
         self._sweep()
         for name in os.listdir(self._slots):
             os.unlink(name, dir_fd=self._slots)
@@ -294,7 +276,7 @@ class Runner:
         groups = os.getgrouplist(entry.pw_name, entry.pw_gid)
         return sandbox.Identity(entry.pw_uid, entry.pw_gid, tuple(groups))
 
-    def _fork(self, identity: sandbox.Identity) -> Seat:
+    def _fork(self, identity: sandbox.Identity | None) -> Seat:
         """Make a slot; orders may be sent to it at once."""
         self._forked += 1
         name = f"{os.getpid()}-{self._forked}"
@@ -305,7 +287,7 @@ class Runner:
         listener.close()
         return self._seat(name, Lines(connection), identity)
 
-    def _seat(self, name: str, lines: Lines, identity: sandbox.Identity) -> Seat:
+    def _seat(self, name: str, lines: Lines, identity: sandbox.Identity | None) -> Seat:
         seat = self._seats[name] = Seat(name, lines, identity)
         self._watch(lines, lambda: self._hear(seat))
         return seat
@@ -406,38 +388,19 @@ class Runner:
         with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-        slots = {_pid_of(seat.pidfd) for seat in self._seats.values() if seat.pidfd is not None}
+        slots = {seats.pid_of(seat.pidfd) for seat in self._seats.values() if seat.pidfd is not None}
         forked_just_now = any(seat.pidfd is None for seat in self._seats.values())
         if forked_just_now:
             return  # a child of ours is not known yet; the next burial sweeps
         for pid in sandbox.descendants(os.getpid()):
-            if pid not in slots and not slots.intersection(_ancestors(pid)):
+            if pid not in slots and not slots.intersection(seats.ancestors(pid)):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
     def _adopt(self) -> None:
-        """Find the slots that live on from an earlier runner. Those that do not answer are ended."""
-        deadline = time.monotonic() + ADOPT_S
-        found: list[tuple[str, socket.socket]] = []
-        for name in os.listdir(self._slots):
-            try:
-                found.append((name, connect(self._slots, name)))
-            except OSError:
-                for left, directory in ((name, self._slots), (f".{name}", self._exits)):
-                    with suppress(FileNotFoundError):
-                        os.unlink(left, dir_fd=directory)
-        for name, connection in found:
-            pid = _peer(connection)[0]
-            lines = Lines(connection)
-            told, pidfd = _pidfd_from(lines, deadline)
-            if not told or pidfd is None:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-                lines.close()
-                continue
-            hello = json.loads(told[0])
-            uid, gid, groups = hello["identity"]
-            seat = self._seat(name, lines, sandbox.Identity(uid, gid, tuple(groups)))
+        """Take over the slots that live on from an earlier runner."""
+        for name, lines, hello, pidfd in seats.living(self._slots, self._exits):
+            seat = self._seat(name, lines, seats.identity_of(hello))
             seat.pidfd, seat.attempt = pidfd, hello["attempt"]
             if seat.attempt is None:
                 self._idle.append(seat)
@@ -457,44 +420,3 @@ def _default_identity(isolation: str) -> sandbox.Identity:
 
 def _line(value: dict) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
-
-
-def _peer(connection: socket.socket) -> tuple[int, int, int]:
-    """(pid, uid, gid) of the other side."""
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    numbers = memoryview(raw).cast("i")
-    return numbers[0], numbers[1], numbers[2]
-
-
-def _pidfd_from(lines: Lines, deadline: float) -> tuple[list[bytes], int | None]:
-    """A slot's hello and its pidfd; nothing if it does not come in time."""
-    poll = select.poll()
-    poll.register(lines, select.POLLIN)
-    while lines.open and poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-        told, pidfd = lines.receive_with_descriptor()
-        if told:
-            return told, pidfd
-    return [], None
-
-
-def _ended(pidfd: int, wait_s: float) -> bool:
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(max(0.0, wait_s) * 1000))
-
-
-def _pid_of(pidfd: int) -> int:
-    with open(f"/proc/self/fdinfo/{pidfd}") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("Pid:"))
-
-
-def _ancestors(pid: int) -> list[int]:
-    found = []
-    while pid > 1:
-        try:
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                pid = int(file.read().rpartition(b")")[2].split()[1])
-        except OSError:
-            break
-        found.append(pid)
-    return found

@@ -10,19 +10,22 @@ import resource
 import select
 import signal
 import socket
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from setproctitle import setproctitle
 
 from batchyard import loglines
 from batchyard.executors.runner import memory, sandbox
 from batchyard.executors.runner.desk import Desk
-from batchyard.executors.runner.job import Claimed, Job, Room, boot_s
-from batchyard.executors.runner.wire import Lines
+from batchyard.executors.runner.files import Claimed
+from batchyard.executors.runner.job import Job, Room
+from batchyard.executors.runner.wire import EngineAbout, Lines, boot_s
+
+if TYPE_CHECKING:
+    from batchyard.executors.runner.containers.task import Hall, Task
 
 log = logging.getLogger("batchyard.slot")
 
-TICK_MS = 100
 RECORD_RETRY_MS = 1000
 ORPHAN_S = 15.0  # how long an idle slot waits for a new runner
 
@@ -39,15 +42,24 @@ class Place(NamedTuple):
     hidden: tuple[str, ...]
     soft_files: int  # the limit of open files that jobs start with
     groups: str | None = None  # where slots have their control groups (memory.py); None: nowhere
+    engine: EngineAbout | None = None  # that runs containers; None: there is none, or none is wanted
 
 
-def begin(name: str, listener: socket.socket, place: Place, identity: sandbox.Identity) -> NoReturn:
-    """In a child forked by the runner: become a slot and serve until it is over; never returns."""
+def begin(name: str, listener: socket.socket, place: Place, identity: sandbox.Identity | None) -> NoReturn:
+    """In a child forked by the runner: become a slot and serve until it is over; never returns.
+
+    Without an identity it is one for containers: it hides nothing from itself, since it runs nothing but our code.
+    """
     try:
         loglines.rename("slot")
         gc.freeze()  # the runner's objects name descriptors that are no longer theirs: they must never be closed
         os.dup2(listener.fileno(), _LISTENER, inheritable=False)
         os.closerange(_LISTENER + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        if identity is None:
+            os.setsid()
+            setproctitle(f"batchyard slot {place.data}")
+            Slot(_hall(place)).serve()
+            os._exit(0)
         group = _joined(place, name)
         if place.isolation == sandbox.SESSION:
             os.setsid()
@@ -71,6 +83,18 @@ def _joined(place: Place, name: str) -> memory.Group | None:
         return memory.Group(place.groups, name) if place.groups else None
     except OSError:
         return None
+
+
+def _hall(place: Place) -> Hall:
+    from batchyard.executors.runner.containers.task import Hall  # not before: it takes a while, and is not for everyone
+
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    exits, logs, orders = (
+        os.open(os.path.join(place.data, path), os.O_RDONLY | os.O_DIRECTORY)
+        for path in ("runner/exits", "logs", "runner/orders")
+    )
+    return Hall(place.data, exits, logs, orders, place.engine)
 
 
 def furnished_room(name: str, place: Place, identity: sandbox.Identity, group: memory.Group | None) -> Room:
@@ -99,19 +123,20 @@ def furnished_room(name: str, place: Place, identity: sandbox.Identity, group: m
     own_proc = isolated and os.readlink("/proc/self") == "1"
     watched = {path: os.listdir(path) for path in own}
     desk = Desk(work, name, identity)
-    return Room(name, place.data, isolated, own_proc, identity, exits, logs, desk, group, watched)
+    return Room(place.data, exits, logs, name, isolated, own_proc, identity, desk, group, watched)
 
 
 class Slot:
     """The loop: orders from the runner, the end of the job, the clock."""
 
-    def __init__(self, room: Room):
+    def __init__(self, room: Room | Hall):
         self._room = room
         self._listener = socket.socket(fileno=_LISTENER)
         self._listener.listen(4)
         self._runner: Lines | None = None
-        self._job: Job | None = None
-        self._unwritten: tuple[str, bytes] | None = None  # a record that waits for room on the disk
+        self._job: Job | Task | None = None
+        self._announced = False  # whether it was told that the job began
+        self._unwritten: tuple[Job | Task, bytes] | None = None  # a record that waits for room on the disk
         self._orphan_s = boot_s()
         self._dirty = False
 
@@ -124,12 +149,8 @@ class Slot:
             if self._runner is not None and self._runner.fileno() in ready:
                 self._obey()
             if self._job is not None:
-                if self._job.output.pipe in ready:
-                    self._job.output.drain(boot_s())
-                if self._job.pidfd in ready:
-                    self._end()
-                elif not ready:
-                    self._job.tick()
+                self._job.attend(ready)
+                self._follow()
             elif self._unwritten is not None:
                 self._record()
 
@@ -145,14 +166,9 @@ class Slot:
             poll.register(self._runner, select.POLLIN)
         timeout_ms: float | None = None if self._runner is not None else ORPHAN_S * 1000 + 100
         if self._job is not None:
-            poll.register(self._job.pidfd, select.POLLIN)
-            timeout_ms = TICK_MS
-            output = self._job.output
-            pause_ms = (output.pause_until_s - boot_s()) * 1000
-            if pause_ms > 0:
-                timeout_ms = min(TICK_MS, pause_ms)
-            elif output.pipe >= 0:
-                poll.register(output.pipe, select.POLLIN)
+            for descriptor in self._job.sources():
+                poll.register(descriptor, select.POLLIN)
+            timeout_ms = self._job.patience_ms()
         elif self._unwritten is not None:
             timeout_ms = RECORD_RETRY_MS
         return {descriptor for descriptor, _ in poll.poll(timeout_ms)}
@@ -162,7 +178,7 @@ class Slot:
         if self._runner is not None:
             self._runner.close()
         self._runner = Lines(self._listener.accept()[0])
-        attempt = self._job.attempt if self._job else self._unwritten[0] if self._unwritten else None
+        attempt = self._job.attempt if self._job else self._unwritten[0].attempt if self._unwritten else None
         hello = {"op": "hello", "attempt": attempt, "started_ms": self._job.started_ms if self._job else None}
         hello |= {"identity": self._room.identity, "oom_kills": self._job.oom_kills_before if self._job else 0}
         myself = os.pidfd_open(os.getpid())
@@ -176,7 +192,7 @@ class Slot:
         assert self._runner is not None
         for line in self._runner.receive():
             order = json.loads(line)
-            if order["op"] == "start":
+            if order["op"] in ("start", "resume"):
                 self._start(order)
             elif order["op"] == "stop" and self._job is not None and self._job.attempt == order["attempt"]:
                 self._job.stop(order.get("grace_s"))
@@ -188,32 +204,39 @@ class Slot:
             self._orphan_s = boot_s()
 
     def _start(self, order: dict) -> None:
-        job = Job(order, self._room)
+        job = self._room.job(order)
         try:
-            started = job.start()
+            job.start()
         except Claimed:
             self._tell({"op": "refused", "attempt": job.attempt})
             return
-        self._job = job
-        if started:
+        self._job, self._announced = job, False
+        self._follow()
+
+    def _follow(self) -> None:
+        """Tell of the job what can be told by now."""
+        job = self._job
+        assert job is not None
+        if job.started_ms is not None and not self._announced:
+            self._announced = True
             started = {"op": "started", "attempt": job.attempt, "at_ms": job.started_ms}
             self._tell(started | {"oom_kills": job.oom_kills_before})
-        else:
+        if job.over:
             self._end()
 
     def _end(self) -> None:
         assert self._job is not None
         record = self._job.finish()
-        self._unwritten, self._job = (self._job.attempt, record), None
+        self._unwritten, self._job = (self._job, record), None
         self._record()
-        self._dirty = self._room.isolated and not self._is_clean()
+        self._dirty = not self._room.is_clean()
 
     def _record(self) -> None:
         """Write the record, and only then report it."""
         assert self._unwritten is not None
-        attempt, record = self._unwritten
+        job, record = self._unwritten
         try:
-            self._room.write_record(attempt, record)
+            self._room.write_record(job.attempt, record)
         except OSError:
             return  # no room on the disk: tried again later
         self._unwritten = None
@@ -221,17 +244,7 @@ class Slot:
         if self._runner is not None:
             self._runner.send(record)
             self._runner.flush()
-
-    def _is_clean(self) -> bool:
-        """Whether the job left nothing that the next one could find."""
-        for path, names in self._room.watched.items():
-            if os.listdir(path) != names:
-                return False
-        for kind in ("shm", "sem", "msg"):
-            with open(f"/proc/sysvipc/{kind}", "rb") as file:
-                if file.read().count(b"\n") > 1:
-                    return False
-        return True
+        job.recorded()
 
     def _tell(self, news: dict) -> None:
         if self._runner is not None:
@@ -240,7 +253,6 @@ class Slot:
 
     def _quit(self) -> NoReturn:
         """End at once, and the job with us: it counts as lost."""
-        if self._job is not None and not self._room.isolated:
-            self._job.kill()
-            self._job.finish()
-        os._exit(0)  # in a PID namespace the kernel kills the rest
+        if self._job is not None:
+            self._job.abandon()
+        os._exit(0)

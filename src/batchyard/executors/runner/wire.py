@@ -5,9 +5,9 @@ direction  lines (`op` and what comes with it)
 ========== =========================================================================================================
 to runner  ``inventory`` · ``start`` (an order, see ``contract.order``) · ``stop`` attempt, grace_s ·
            ``release`` attempt · ``quit``
-from it    ``hello`` version, isolation, weaker · ``started`` attempt, at_ms · ``ended`` (the exit record) ·
-           ``lost`` attempt · ``survey`` living
-to slot    ``start`` · ``stop`` · ``quit``, as they came
+from it    ``hello`` version, isolation, weaker, engine, engine_failure · ``started`` attempt, at_ms ·
+           ``ended`` (the exit record) · ``lost`` attempt · ``survey`` living
+to slot    ``start`` · ``stop`` · ``quit``, as they came · ``resume`` attempt: a container attempt whose slot died
 from it    ``hello`` attempt, started (with its pidfd) · ``started`` · ``ended`` · ``refused`` attempt
 ========== =========================================================================================================
 """
@@ -16,10 +16,25 @@ from __future__ import annotations
 
 import os
 import socket
+import time
+from typing import Any, NamedTuple
 
-VERSION = 2  # 2: `stop` with grace_s, `start` with deny
+VERSION = 3  # 2: `stop` with grace_s, `start` with deny; 3: `start` with how, for containers
+UNDERSTOOD = (2, VERSION)  # by the server: a runner of the version before goes on until its jobs are over
 SOCKET = "runner.sock"
 RECEIVE_BYTES = 1 << 18
+
+
+class EngineAbout(NamedTuple):
+    """A container engine that has shown that it runs containers here; told as it is."""
+
+    name: str  # docker or podman
+    version: str
+    socket: str  # its path
+    rootless: bool
+    cgroups: int  # version of control groups: 1 or 2
+    local: bool  # its processes are this machine's: they can be watched, and its files read
+    api: str  # version of Docker's API to speak
 
 
 class Lines:
@@ -97,6 +112,34 @@ class Lines:
         *lines, rest = bytes(self._received).split(b"\n")
         self._received = bytearray(rest)
         return lines
+
+
+def boot_s() -> float:
+    """Seconds that never go back and count the time that the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def record(attempt: str, **known: Any) -> dict[str, Any]:
+    """A whole exit record; `known` are the members that are not as for an attempt that never ran."""
+    empty = {
+        "op": "ended",
+        "version": VERSION,
+        "attempt": attempt,
+        "pid": 0,
+        "started_ms": None,
+        "stopped_ms": time.time_ns() // 1_000_000,
+        "exit_code": None,
+        "signal": None,
+        "oom": False,
+        "timed_out": False,
+        "start_error": None,  # of a process
+        "not_started": None,  # of a container: the whole reason, as ECS words it
+        "containers": None,  # of a task of several: name, exit_code and reason of each
+        "peak_memory_bytes": None,
+        "cpu_ms": 0,
+    }
+    assert known.keys() <= empty.keys() | {"refused"}, f"no members of an exit record: {sorted(known)}"
+    return empty | known
 
 
 def connect(directory: int, name: str) -> socket.socket:
