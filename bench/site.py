@@ -54,7 +54,7 @@ class Site:
     def __enter__(self) -> Site:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("BATCHYARD_")}
         flags = ["--config", os.devnull, "--data", str(self.data), "--port", "0", "--vcpus", str(self._vcpus)]
-        flags += ["--memory", "1000000", "--stop-grace-s", "1", "--quit-runner", *self._flags]
+        flags += ["--memory", "1000000", "--stop-grace-s", "1", "--executor", "process", "--quit-runner", *self._flags]
         self.log = self._base / "serve.log"
         with self.log.open("wb") as log:
             self._serve = subprocess.Popen(

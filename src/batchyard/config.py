@@ -95,6 +95,25 @@ def _names_of(value: list) -> tuple[str, ...]:
     return tuple(name for name in value if name)
 
 
+def _directories_of(value: list) -> tuple[str, ...]:
+    if not all(isinstance(path, str) and re.fullmatch(r"/[^,\0]*", path) for path in value if path != ""):
+        raise ValueError("must be absolute paths, without commas in them")
+    return tuple(os.path.normpath(path) for path in value if path)
+
+
+def _file_systems_of(value: list) -> tuple[str, ...]:
+    """Each `fs-ID=/path`, or `fsap-ID=/path` for an access point; the path is normalised."""
+    known: dict[str, str] = {}
+    for entry in value:
+        found = re.fullmatch(r"(fs(?:ap)?-[0-9a-z]+)=(/[^,\0]*)", entry) if isinstance(entry, str) else None
+        if found is None:
+            raise ValueError("must be of the form fs-0123abcd=/directory, more of them with commas between")
+        if found[1] in known:
+            raise ValueError(f"names {found[1]} twice")
+        known[found[1]] = os.path.normpath(found[2])
+    return tuple(f"{name}={path}" for name, path in known.items())
+
+
 def _web_address(value: str) -> str:
     words = "must be a URL such as https://host:port/path, in ASCII, without spaces and fragment"
     try:
@@ -151,6 +170,10 @@ _account = Kind(str, _account_number)
 _level = _one_of("debug", "info", "warning", "error")
 _format = _one_of("text", "json")
 _loopback = _one_of("127.0.0.1", "::1", "localhost", what="a loopback address: ")
+_executor = _one_of("auto", "container", "process")
+_network = _one_of("host", "bridge", "none")
+_directories = Kind(list, _directories_of)  # as text: with commas between them, as the other lists
+_file_systems = Kind(list, _file_systems_of)
 _names = Kind(list, _names_of)  # as text: with commas between them
 _urls = Kind(list, _web_addresses_of)  # likewise
 _endpoints = Kind(list, _endpoints_of)  # likewise
@@ -173,6 +196,36 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "access_key_file", _path, "", "path", "File (mode 0600) with ID:SECRET; empty: access-key in the data directory"
     ),
+    Setting(
+        "executor",
+        _executor,
+        "auto",
+        "auto, container or process",
+        "How jobs run; auto: in containers where an engine passes its trial, else as processes",
+    ),
+    Setting(
+        "engine_socket",
+        _path,
+        "",
+        "path",
+        "Socket of the container engine (Docker or Podman); empty: the usual ones are tried",
+    ),
+    Setting("container_network", _network, "host", "host, bridge or none", "Network of containers"),
+    Setting(
+        "host_paths",
+        _directories,
+        (),
+        "directories",
+        "Directories below which volumes of jobs may lie that exist already, by commas",
+    ),
+    Setting(
+        "efs",
+        _file_systems,
+        (),
+        "fs-ID=/path",
+        "Directories that stand for EFS file systems, or (fsap-ID) for their access points, by commas",
+    ),
+    Setting("privileged", _switch, False, "yes or no", "Jobs may ask for privileged containers"),
     Setting("process_path", _text, DEFAULT_PATH, "PATH", "PATH of jobs that run as processes"),
     Setting("process_pass_env", _names, (), "names", "Variables of the server's environment that jobs get, by name"),
     Setting(
@@ -273,6 +326,12 @@ class Settings:
     memory: int
     gpus: int
     access_key_file: str
+    executor: str
+    engine_socket: str
+    container_network: str
+    host_paths: tuple[str, ...]
+    efs: tuple[str, ...]
+    privileged: bool
     process_path: str
     process_pass_env: tuple[str, ...]
     job_endpoints: tuple[str, ...]

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from batchyard.cli.main import cli
-from tests.harness.site import Site
+from tests.harness.site import PROCESSES, Site
 
 KEY_ID, SECRET = "BYAKTEST", "not-a-secret"
 
@@ -129,7 +129,7 @@ class LiveServer:
         self.site = site
         self.directory = directory
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("BATCHYARD_", "AWS_"))}
-        self.environ = kept | {"BATCHYARD_DATA": str(site.data)}
+        self.environ = kept | PROCESSES | {"BATCHYARD_DATA": str(site.data)}
 
     def start(self, *arguments: str, **more: Any) -> subprocess.Popen:
         """Start a command and leave it running; its output is piped."""

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.site import PROCESSES
+
 ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = shutil.ignore_patterns(".venv", ".git", "__pycache__", ".*_cache", ".hypothesis", "build", "dist", "uv.lock")
 
@@ -29,7 +31,7 @@ class Stranger:
             for name, value in os.environ.items()
             if not name.startswith(("BATCHYARD_", "AWS_", "PYTHON", "VIRTUAL_ENV", "XDG_"))
         }
-        self.environ = kept | {"HOME": str(base / "home"), "BATCHYARD_DATA": str(self.data)}
+        self.environ = kept | {"HOME": str(base / "home"), "BATCHYARD_DATA": str(self.data)} | PROCESSES
 
     def types(self, *words: str | Path, cwd: Path | None = None, timeout_s: float = 300) -> str:
         done = subprocess.run(

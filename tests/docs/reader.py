@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.docs.pages import SHOWN, TYPED, Block, Directive, Page
-from tests.harness.site import Site
+from tests.harness.site import PROCESSES, Site
 
 PATIENCE_S, LONG_PATIENCE_S = 90.0, 400.0
 
@@ -68,6 +68,7 @@ class Reader:
             "COLUMNS": "120",
             "BATCHYARD_DATA": str(self.site.data),
             "BATCHYARD_PORT": "0",
+            **PROCESSES,
             "SCRIPTS": str(self.scripts),
             **self.variables,
         }

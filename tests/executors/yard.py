@@ -26,7 +26,7 @@ class Yard:
     def __init__(self, data: Path, flags: tuple[str, ...] = (), **settings):
         self.data = data
         self.flags = flags  # of the runner
-        self.settings: Settings = load({"data": str(data), "stop_grace_s": 1, **settings}, {})
+        self.settings: Settings = load({"data": str(data), "stop_grace_s": 1, "executor": "process", **settings}, {})
         self.executor = ProcessExecutor(self.settings)
         self.logs = FileLogs(data)
         self.news: list[News] = []

@@ -14,13 +14,14 @@ import boto3
 import botocore.config
 
 REGION = "us-east-1"
+PROCESSES = {"BATCHYARD_EXECUTOR": "process"}  # whatever engine the machine has, unless a test says otherwise
 
 
 class Site:
     def __init__(self, data: Path, *flags: str, environ: dict[str, str] | None = None):
         self.data = data
         self.flags = flags
-        self.serve_environ = os.environ | (environ or {})
+        self.serve_environ = os.environ | PROCESSES | (environ or {})
         self.process: subprocess.Popen | None = None
         self.log = data.parent / f"{data.name}.serve.log"
 

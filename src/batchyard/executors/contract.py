@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from batchyard.config import Settings
-from batchyard.executors import gpus
+from batchyard.executors import container_orders, gpus
+from batchyard.executors.container_orders import PROCESS_IMAGE, CannotStart
 from batchyard.executors.gpus import Gpu
-from batchyard.executors.granting import ALONE, Granting
+from batchyard.executors.granting import Granting
 from batchyard.model.events import Ending
 from batchyard.model.ids import NODES, WHOLE
-from batchyard.model.jobs import AttemptSpec, Nodes
+from batchyard.model.jobs import AttemptSpec, Nodes, Work
 from batchyard.model.tasks import ContainerEnding
 
 EXITED = "Essential container in task exited"
 NOT_STARTED = "Task failed to start"
+HINT = "batchyard doctor says what would help"
 TIMED_OUT = "Job attempt duration exceeded timeout"
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 ON_EC2, ON_FARGATE = "AWS_ECS_EC2", "AWS_ECS_FARGATE"  # AWS_EXECUTION_ENV
+
+CONTAINER, PROCESS = "container", "process"  # how an attempt runs, and values of the setting `executor`
 
 MAIN_NODE_ADDRESS = "127.0.0.1"
 
@@ -32,36 +36,114 @@ KILLED = SIGNAL_BASE + 9
 REASON_MAX = 255  # characters of container.reason
 
 
+class Engine(NamedTuple):
+    """A container engine that passed the runner's trial."""
+
+    name: str  # docker or podman
+    version: str
+    socket: str
+    rootless: bool
+
+
+class _Given(NamedTuple):
+    """What orders are made with."""
+
+    settings: Settings
+    environ: Mapping[str, str]
+    gpus: tuple[Gpu, ...]
+    granting: Granting | None
+
+    @property
+    def gpus_there(self) -> bool:
+        return self.settings.gpus > 0 or bool(self.gpus)
+
+
 def order(
     spec: AttemptSpec,
     settings: Settings,
     environ: Mapping[str, str],
     of_machine: tuple[Gpu, ...] = (),
     granting: Granting | None = None,
+    engine: Engine | None = None,
 ) -> dict[str, Any]:
-    """What a slot is told to run. `environ` is where the variables of `process_pass_env` come from, `granting` knows
-    what the task may ask of the server, and `ask` is where its slot does so; None: it needs not.
+    """What a slot is told to run, in containers or as a process (`how`).
 
-    `of_machine` are the GPUs there are, `deny` are devices that the job must not open. `day` names the log's
-    directory, `timeout_s` and `grace_s` are durations, `memory_mib` 0 is no limit. What is `refused` is not started:
-    it ends with that status reason.
+    `environ` is where the variables of `process_pass_env` come from, `of_machine` are the GPUs there are. `granting`
+    knows what the task may ask of the server, and `ask` is where its slot does so; None: it needs not. `day` names the
+    log's directory, `timeout_s` and `grace_s` are durations. What is `refused` is not started: it ends with that status
+    reason; what has `cannot_start` fails to start for that reason.
     """
-    work = f"{settings.data}/work/{spec.attempt}"
-    return {
+    given = _Given(settings, environ, of_machine, granting)
+    common = {
         "op": "start",
         "attempt": spec.attempt,
-        "user": spec.container.get("user") or None,
-        "argv": list(spec.container.get("command") or ()),
-        "env": environment(spec, settings, work, environ, granting)
-        | gpus.variables(spec.devices, settings.gpus > 0, of_machine),
-        "ask": granting.ask(spec, {ALONE: spec.container}) if granting else None,
-        "deny": gpus.foreign(spec.devices, of_machine),
         "day": day(spec.opened_ms),
         "timeout_s": spec.timeout_s,
         "grace_s": settings.stop_grace_s,
-        "memory_mib": spec.needs.memory_mib,
         "log_bytes": settings.log_max_mib << 20,
         "refused": spec.refused,
+    }
+    try:
+        if in_containers(spec, settings, engine):
+            return common | _in_containers(spec, given)
+        return common | _as_process(spec, given)
+    except CannotStart as why:
+        nothing = {"how": PROCESS, "user": None, "argv": [], "env": {}, "memory_mib": 0, "ask": None}
+        return common | nothing | {"cannot_start": str(why)}
+
+
+def in_containers(spec: AttemptSpec, settings: Settings, engine: Engine | None) -> bool:
+    """Which executor the attempt gets. CannotStart if there is none for it."""
+    images = [each.get("image") for _, each in _containers(spec)]
+    if images == [PROCESS_IMAGE]:
+        return False
+    if engine is not None and settings.executor != PROCESS:
+        return True
+    if settings.executor == CONTAINER:
+        raise CannotStart("no container engine passed its trial, and the setting executor allows nothing else; " + HINT)
+    if len(images) > 1:
+        raise CannotStart("a job of several containers needs a container engine; " + HINT)
+    return False
+
+
+def _containers(spec: AttemptSpec) -> list[tuple[str, dict[str, Any]]]:
+    return Work(spec.container, spec.task).containers
+
+
+def _in_containers(spec: AttemptSpec, given: _Given) -> dict[str, Any]:
+    settings, whole = given.settings, spec.task or spec.container
+    container_orders.check_platform(whole)
+    built, unheld = [], gpus.names(spec.devices, given.gpus)
+    for name, each in _containers(spec):
+        needs = container_orders.needs(each) if spec.task else spec.needs
+        held, unheld = unheld[: needs.gpus], unheld[needs.gpus :]
+        variables = _variables(spec, given, name, each) | gpus.container_variables(held, given.gpus_there)
+        told = container_orders.container(each, whole, variables, needs, held, settings, spec.fargate)
+        built.append({"name": name, **told})
+    return {
+        "how": CONTAINER,
+        "network": container_orders.network(whole, settings, spec.nodes is not None),
+        "ipc": whole.get("ipcMode"),
+        "pid": whole.get("pidMode"),
+        "ask": given.granting.ask(spec, dict(_containers(spec))) if given.granting else None,
+        "host_paths": list(settings.host_paths),
+        "containers": built,
+    }
+
+
+def _as_process(spec: AttemptSpec, given: _Given) -> dict[str, Any]:
+    """`deny` are devices that the job must not open, `memory_mib` 0 is no limit."""
+    name, properties = _containers(spec)[0]
+    settings = given.settings
+    variables = environment(spec, settings, f"{settings.data}/work/{spec.attempt}", given.environ, given.granting)
+    return {
+        "how": PROCESS,
+        "user": properties.get("user") or None,
+        "argv": list(properties.get("command") or ()),
+        "env": variables | gpus.variables(spec.devices, settings.gpus > 0, given.gpus),
+        "ask": given.granting.ask(spec, {name: properties}) if given.granting else None,
+        "deny": gpus.foreign(spec.devices, given.gpus),
+        "memory_mib": spec.needs.memory_mib,
     }
 
 
@@ -77,18 +159,24 @@ def environment(
     environ: Mapping[str, str],
     granting: Granting | None = None,
 ) -> dict[str, str]:
-    """All variables of the attempt; nothing else is inherited. Later ones win.
+    """All variables of an attempt that is a process; nothing else is inherited."""
+    variables = {"PATH": settings.process_path, "HOME": work, "TMPDIR": f"{work}/tmp"}
+    return variables | _variables(spec, _Given(settings, environ, (), granting), *_containers(spec)[0])
+
+
+def _variables(spec: AttemptSpec, given: _Given, name: str, properties: Mapping[str, Any]) -> dict[str, str]:
+    """What processes and containers are given alike. Later ones win.
 
     The job's own region and endpoints win over ours, which only fill in what the definition left open. Variables that
     Batch and ECS set are theirs.
     """
-    variables = {"PATH": settings.process_path, "HOME": work, "TMPDIR": f"{work}/tmp"}
-    variables |= {name: environ[name] for name in settings.process_pass_env if name in environ}
+    pass_on, granting = given.settings.process_pass_env, given.granting
+    variables = {each: given.environ[each] for each in pass_on if each in given.environ}
     variables |= {"AWS_REGION": spec.region, "AWS_DEFAULT_REGION": spec.region}
     variables |= granting.endpoints() if granting else {}
-    for pair in spec.container.get("environment") or ():
+    for pair in properties.get("environment") or ():
         variables[pair["name"]] = pair.get("value") or ""
-    return variables | batch_variables(spec) | (granting.variables(spec) if granting else {})
+    return variables | batch_variables(spec) | (granting.variables(spec, name) if granting else {})
 
 
 def batch_variables(spec: AttemptSpec) -> dict[str, str]:
@@ -109,7 +197,7 @@ def batch_variables(spec: AttemptSpec) -> dict[str, str]:
 
 
 def _node_variables(nodes: Nodes, number: int) -> dict[str, str]:
-    """All nodes are processes of this machine, so that is where the main node is found."""
+    """All nodes are of this machine and its network, so that is where the main node is found."""
     variables = {
         "AWS_BATCH_JOB_NUM_NODES": str(nodes.count),
         "AWS_BATCH_JOB_NODE_INDEX": str(number),
@@ -128,6 +216,8 @@ def ending(record: Mapping[str, Any]) -> Ending:
     refused = record.get("refused")
     if refused is not None:
         status_reason = f"{NOT_STARTED}: {refused}"
+    elif record.get("not_started") is not None:
+        status_reason, reason = NOT_STARTED, record["not_started"][:REASON_MAX]
     elif record["start_error"] is not None:
         status_reason, reason = NOT_STARTED, f"CannotStartContainerError: {record['start_error']}"[:REASON_MAX]
     elif record["timed_out"]:

@@ -70,6 +70,20 @@ def variables(devices: Iterable[int], lent: bool, gpus: tuple[Gpu, ...]) -> dict
     return told if uuids else told | {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 
 
+def names(devices: Iterable[int], gpus: tuple[Gpu, ...]) -> list[str]:
+    """What a container engine calls these GPUs: UUIDs where all are known, else numbers."""
+    held = list(devices)
+    return _uuids(held, gpus) or [str(number) for number in held]
+
+
+def container_variables(held: Iterable[str], any_there: bool) -> dict[str, str]:
+    """What tells NVIDIA's runtime which to show, as ECS does it; an image's own wish to see all is overruled."""
+    listed = ",".join(held)
+    if not listed:
+        return {"NVIDIA_VISIBLE_DEVICES": "void"} if any_there else {}
+    return {"NVIDIA_VISIBLE_DEVICES": listed}
+
+
 def foreign(devices: Iterable[int], gpus: tuple[Gpu, ...]) -> list[str]:
     """The devices that a job which holds these GPUs must not open."""
     held = set(devices)

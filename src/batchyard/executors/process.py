@@ -37,13 +37,15 @@ class ProcessExecutor:
         self.isolation = ""
         self.weaker: tuple[str, ...] = ()
         self.memory_groups = False  # whether the kernel bounds the memory of each job
+        self.engine: contract.Engine | None = None  # that containers run on; None: jobs are processes
 
     # -- orders ---------------------------------------------------------------------------------------------------
 
     def start(self, spec: AttemptSpec) -> None:
         """Dropped before the survey, which would be older than the order and so would deny the attempt."""
         if self._surveyed:
-            self._send(contract.order(spec, self._settings, os.environ, self._gpus, self._granting))
+            order = contract.order(spec, self._settings, os.environ, self._gpus, self._granting, self.engine)
+            self._send(order)
 
     def stop(self, attempt: str, grace_ms: int | None = None) -> None:
         grace = {} if grace_ms is None else {"grace_s": grace_ms / 1000}
@@ -120,6 +122,7 @@ class ProcessExecutor:
             )
         self.isolation, self.weaker = hello["isolation"], tuple(hello["weaker"])
         self.memory_groups = hello["memory_groups"]
+        self.engine = contract.Engine(**hello["engine"]) if hello.get("engine") else None
 
     def _connect(self) -> bool:
         """Try once; the runner answers the inventory with all that it knows, and last with a survey."""

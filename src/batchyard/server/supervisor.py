@@ -184,10 +184,11 @@ class Supervisor:
         settings = self._settings
         hidden = [path for path in (settings.access_key_file, settings.secrets_in, settings.secrets_dir) if path]
         hide = [word for path in hidden for word in ("--hide", path)]
+        engine = ["--executor", self._settings.executor, "--engine-socket", self._settings.engine_socket]
         said = ["--log-level", self._settings.log_level, "--log-format", self._settings.log_format]
         command = [sys.executable, "-P", "-m", "batchyard.executors.runner", "--data", data]
         return subprocess.Popen(
-            [*command, "--work-keep-hours", hours, *hide, *said],
+            [*command, "--work-keep-hours", hours, *hide, *engine, *said],
             stdin=subprocess.DEVNULL,
             env={name: os.environ[name] for name in keep if name in os.environ},
             start_new_session=True,

@@ -63,6 +63,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", required=True, help="data directory")
     parser.add_argument("--hide", action="append", default=[], help="a path that jobs must not see; may be repeated")
     parser.add_argument("--work-keep-hours", type=float, default=24, help="how long working directories are kept")
+    parser.add_argument(
+        "--executor", choices=("auto", "container", "process"), default="process", help="process: try no engine"
+    )
+    parser.add_argument("--engine-socket", default="", help="socket of the engine; empty: the usual ones are tried")
     parser.add_argument("--log-level", default="warning", help="what goes to runner.log")
     parser.add_argument("--log-format", choices=loglines.FORMATS, default=loglines.TEXT)
     parser.add_argument("--isolation", choices=sandbox.KINDS, help="instead of the best that works here")

@@ -123,6 +123,8 @@ class Job:
 
     def _spawn(self) -> None:
         argv, environ = self._order["argv"], self._order["env"]
+        if self._order.get("cannot_start"):
+            raise StartError(None, self._order["cannot_start"])
         if not argv:
             raise StartError(
                 None, "no command is given, and without an image there is none to fall back on; give one in `command`"
