@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from batchyard import config
-from batchyard.config import SETTINGS, SettingError, load, resolve
+from batchyard.config import SETTINGS, SettingError, kinds, load, resolve
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def values_of(setting: config.Setting) -> st.SearchStrategy:
     if setting.kind.toml is bool:
         return st.booleans()
     if setting.kind.toml is int:
-        return st.integers(-3, 70_000) | st.integers(config.MOST - 1, config.MOST + 1)
+        return st.integers(-3, 70_000) | st.integers(kinds.MOST - 1, kinds.MOST + 1)
     if setting.kind.toml is list:
         return NAMES
     texts = [setting.default] if setting.default else []

@@ -11,30 +11,22 @@ import difflib
 import json
 import os
 import re
-import shlex
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+
+from batchyard.config import kinds
+from batchyard.config.kinds import Kind
 
 ENV_PREFIX = "BATCHYARD_"
 # Variables of this prefix that are no settings: how commands find a server, and keys, which are not for a file.
 OTHER_VARIABLES = frozenset({"BATCHYARD_ENDPOINT", "BATCHYARD_ACCESS_KEY_ID", "BATCHYARD_SECRET_ACCESS_KEY"})
-MOST = 1_000_000_000  # of any number: what is computed from it fits where it is stored
 
 
 class SettingError(Exception):
     """A setting has a value it cannot have; the message names the setting, the value and where it came from."""
-
-
-class Kind(NamedTuple):
-    """How values of a setting are written: `toml` is their type in the file; `check` takes such a value and returns
-    the one to use, or raises ValueError, which says what it must be. Flags and variables are text, read as `toml`."""
-
-    toml: type
-    check: Callable[[Any], Any]
 
 
 class Setting(NamedTuple):
@@ -54,261 +46,162 @@ class Setting(NamedTuple):
         return ENV_PREFIX + self.name.upper()
 
 
-# -- kinds ---------------------------------------------------------------------------------------------------------
-
-
-def _number(least: int, most: int, words: str) -> Kind:
-    def check(value: int) -> int:
-        if not least <= value <= most:
-            raise ValueError(words if value < least or most < MOST else f"must be at most {MOST}")
-        return value
-
-    return Kind(int, check)
-
-
-def _one_of(*choices: str, what: str = "") -> Kind:
-    words = f"must be {what}{', '.join(choices[:-1])} or {choices[-1]}"
-
-    def check(value: str) -> str:
-        if value.lower() not in choices:
-            raise ValueError(words)
-        return value.lower()
-
-    return Kind(str, check)
-
-
-def _account_number(value: str) -> str:
-    if not re.fullmatch("[0-9]{12}", value):
-        raise ValueError("must be 12 digits")
-    return value
-
-
-def _without_nul(value: str) -> str:
-    if "\0" in value:
-        raise ValueError("must not hold a NUL character")
-    return value
-
-
-def _names_of(value: list) -> tuple[str, ...]:
-    if not all(isinstance(name, str) and re.fullmatch(r"[^,=\s\0]*", name) for name in value):
-        raise ValueError("must be names, without commas, spaces and equals signs in them")
-    return tuple(name for name in value if name)
-
-
-def _directories_of(value: list) -> tuple[str, ...]:
-    if not all(isinstance(path, str) and re.fullmatch(r"/[^,\0]*", path) for path in value if path != ""):
-        raise ValueError("must be absolute paths, without commas in them")
-    return tuple(os.path.normpath(path) for path in value if path)
-
-
-def _file_systems_of(value: list) -> tuple[str, ...]:
-    """Each `fs-ID=/path`, or `fsap-ID=/path` for an access point; the path is normalised."""
-    known: dict[str, str] = {}
-    for entry in value:
-        found = re.fullmatch(r"(fs(?:ap)?-[0-9a-z]+)=(/[^,\0]*)", entry) if isinstance(entry, str) else None
-        if found is None:
-            raise ValueError("must be of the form fs-0123abcd=/directory, more of them with commas between")
-        if found[1] in known:
-            raise ValueError(f"names {found[1]} twice")
-        known[found[1]] = os.path.normpath(found[2])
-    return tuple(f"{name}={path}" for name, path in known.items())
-
-
-def _web_address(value: str) -> str:
-    words = "must be a URL such as https://host:port/path, in ASCII, without spaces and fragment"
-    try:
-        parts = urlsplit(value)
-        well_formed = bool(parts.hostname) and parts.port != 0  # ValueError if it is none
-    except ValueError:
-        raise ValueError(words) from None
-    if not (well_formed and re.fullmatch(r"https?://[!-~]+", value, re.IGNORECASE) and "#" not in value):
-        raise ValueError(words)
-    return value
-
-
-def _web_addresses_of(value: list) -> tuple[str, ...]:
-    if not all(isinstance(url, str) for url in value):
-        raise ValueError("must be URLs")
-    return tuple(_web_address(url) for url in value if url)
-
-
-def _endpoints_of(value: list) -> tuple[str, ...]:
-    for entry in value:
-        service, equals, url = entry.partition("=") if isinstance(entry, str) else ("", "", "")
-        if not equals or "://" in service:
-            service, url = "S3", entry
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", service):
-            raise ValueError("must be URLs, or of the form SERVICE=URL, such as s3=http://127.0.0.1:9000")
-        _web_address(url)
-    return tuple(value)
-
-
-def _own_web_address(value: str) -> str:
-    if value and urlsplit(_web_address(value)).username is not None:
-        raise ValueError("must be a URL without user and password: requests are signed")
-    return value
-
-
-def _command_line(value: str) -> str:
-    try:
-        words = shlex.split(_without_nul(value))
-    except ValueError as error:
-        raise ValueError(f"must be a command and its arguments, as in a shell: {error}") from None
-    if value and not words:
-        raise ValueError("must be a command and its arguments, as in a shell")
-    return value
-
-
-_natural = _number(0, MOST, "must not be negative")
-_all_or_some = _number(-1, MOST, "must be -1, 0 or more")
-_positive = _number(1, MOST, "must be at least 1")
-_port = _number(0, 65535, "must be a port, 0 to 65535 (0: any free one)")
-_switch = Kind(bool, bool)
-_text = Kind(str, _without_nul)
-_path = Kind(str, _without_nul)  # made absolute; empty stays empty
-_account = Kind(str, _account_number)
-_level = _one_of("debug", "info", "warning", "error")
-_format = _one_of("text", "json")
-_loopback = _one_of("127.0.0.1", "::1", "localhost", what="a loopback address: ")
-_executor = _one_of("auto", "container", "process")
-_network = _one_of("host", "bridge", "none")
-_directories = Kind(list, _directories_of)  # as text: with commas between them, as the other lists
-_file_systems = Kind(list, _file_systems_of)
-_names = Kind(list, _names_of)  # as text: with commas between them
-_urls = Kind(list, _web_addresses_of)  # likewise
-_endpoints = Kind(list, _endpoints_of)  # likewise
-_url = Kind(str, _own_web_address)
-_command = Kind(str, _command_line)
-
-
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
-        "data", _path, "", "path", "Data directory; empty: /var/lib/batchyard for root, else ~/.local/share/batchyard"
+        "data",
+        kinds.PATH,
+        "",
+        "path",
+        "Data directory; empty: /var/lib/batchyard for root, else ~/.local/share/batchyard",
     ),
-    Setting("host", _loopback, "127.0.0.1", "address", "Address to listen on"),
-    Setting("port", _port, 22824, "port", "Port to listen on; 0 takes any free one"),
-    Setting("account", _account, "123456789012", "12 digits", "Account number in ARNs"),
-    Setting("vcpus", _natural, 0, "vCPUs", "vCPUs that jobs may hold together; 0: what the machine has"),
-    Setting("memory", _natural, 0, "MiB", "Memory that jobs may hold together; 0: what the machine has"),
-    Setting("gpus", _all_or_some, -1, "GPUs", "GPUs that jobs may hold together; -1: those that the machine has"),
+    Setting("host", kinds.LOOPBACK, "127.0.0.1", "address", "Address to listen on"),
+    Setting("port", kinds.PORT, 22824, "port", "Port to listen on; 0 takes any free one"),
+    Setting("account", kinds.ACCOUNT, "123456789012", "12 digits", "Account number in ARNs"),
+    Setting("vcpus", kinds.NATURAL, 0, "vCPUs", "vCPUs that jobs may hold together; 0: what the machine has"),
+    Setting("memory", kinds.NATURAL, 0, "MiB", "Memory that jobs may hold together; 0: what the machine has"),
+    Setting("gpus", kinds.ALL_OR_SOME, -1, "GPUs", "GPUs that jobs may hold together; -1: those that the machine has"),
     Setting(
-        "access_key_file", _path, "", "path", "File (mode 0600) with ID:SECRET; empty: access-key in the data directory"
+        "access_key_file",
+        kinds.PATH,
+        "",
+        "path",
+        "File (mode 0600) with ID:SECRET; empty: access-key in the data directory",
     ),
     Setting(
         "executor",
-        _executor,
+        kinds.EXECUTOR,
         "auto",
         "auto, container or process",
         "How jobs run; auto: in containers where an engine passes its trial, else as processes",
     ),
     Setting(
         "engine_socket",
-        _path,
+        kinds.PATH,
         "",
         "path",
         "Socket of the container engine (Docker or Podman); empty: the usual ones are tried",
     ),
-    Setting("container_network", _network, "host", "host, bridge or none", "Network of containers"),
+    Setting("container_network", kinds.NETWORK, "host", "host, bridge or none", "Network of containers"),
     Setting(
         "host_paths",
-        _directories,
+        kinds.DIRECTORIES,
         (),
         "directories",
         "Directories below which volumes of jobs may lie that exist already, by commas",
     ),
     Setting(
         "efs",
-        _file_systems,
+        kinds.FILE_SYSTEMS,
         (),
         "fs-ID=/path",
         "Directories that stand for EFS file systems, or (fsap-ID) for their access points, by commas",
     ),
-    Setting("privileged", _switch, False, "yes or no", "Jobs may ask for privileged containers"),
-    Setting("process_path", _text, DEFAULT_PATH, "PATH", "PATH of jobs that run as processes"),
-    Setting("process_pass_env", _names, (), "names", "Variables of the server's environment that jobs get, by name"),
+    Setting("privileged", kinds.SWITCH, False, "yes or no", "Jobs may ask for privileged containers"),
+    Setting("process_path", kinds.TEXT, DEFAULT_PATH, "PATH", "PATH of jobs that run as processes"),
+    Setting(
+        "process_pass_env", kinds.NAMES, (), "names", "Variables of the server's environment that jobs get, by name"
+    ),
     Setting(
         "job_endpoints",
-        _endpoints,
+        kinds.ENDPOINTS,
         (),
         "URLs",
         "AWS_ENDPOINT_URL of jobs: a URL, or SERVICE=URL, by commas; empty: those of the server's environment",
     ),
-    Setting("sts_url", _url, "", "URL", "STS at which roles of jobs are assumed; empty: AWS_ENDPOINT_URL_STS"),
-    Setting("secrets_dir", _path, "", "path", "Directory with a file (mode 0600) for each secret, by its name"),
+    Setting("sts_url", kinds.URL, "", "URL", "STS at which roles of jobs are assumed; empty: AWS_ENDPOINT_URL_STS"),
+    Setting("secrets_dir", kinds.PATH, "", "path", "Directory with a file (mode 0600) for each secret, by its name"),
     Setting(
-        "secrets_env", _text, "", "prefix", "Variables of the server's environment that begin so hold secrets, by name"
+        "secrets_env",
+        kinds.TEXT,
+        "",
+        "prefix",
+        "Variables of the server's environment that begin so hold secrets, by name",
     ),
     Setting(
         "secretsmanager_url",
-        _url,
+        kinds.URL,
         "",
         "URL",
         "Secrets Manager of jobs' secrets; empty: AWS_ENDPOINT_URL_SECRETS_MANAGER",
     ),
-    Setting("ssm_url", _url, "", "URL", "Systems Manager of jobs' parameters; empty: AWS_ENDPOINT_URL_SSM"),
-    Setting("instance_boot_s", _natural, 0, "seconds", "From the launch of an instance until it takes jobs"),
-    Setting("instance_idle_s", _natural, 300, "seconds", "How long an idle instance above minvCpus stays"),
+    Setting("ssm_url", kinds.URL, "", "URL", "Systems Manager of jobs' parameters; empty: AWS_ENDPOINT_URL_SSM"),
+    Setting("instance_boot_s", kinds.NATURAL, 0, "seconds", "From the launch of an instance until it takes jobs"),
+    Setting("instance_idle_s", kinds.NATURAL, 300, "seconds", "How long an idle instance above minvCpus stays"),
     Setting(
-        "blocked_after_s", _natural, 10, "seconds", "A job that cannot start at the head blocks its queue after so long"
+        "blocked_after_s",
+        kinds.NATURAL,
+        10,
+        "seconds",
+        "A job that cannot start at the head blocks its queue after so long",
     ),
     Setting(
         "blocked_without_room_after_s",
-        _natural,
+        kinds.NATURAL,
         300,
         "seconds",
         "Likewise where only room is missing, which others hold",
     ),
     Setting(
         "passing",
-        _switch,
+        kinds.SWITCH,
         False,
         "yes or no",
         "Jobs may start before the head of their queue if it waits no longer for it",
     ),
-    Setting("spot_warning_s", _natural, 120, "seconds", "From the warning of a Spot interruption to the reclaim"),
+    Setting("spot_warning_s", kinds.NATURAL, 120, "seconds", "From the warning of a Spot interruption to the reclaim"),
     Setting(
         "spot_interruptions_per_day",
-        _natural,
+        kinds.NATURAL,
         0,
         "times",
         "How often, on average, each Spot instance or task is interrupted by chance; 0: never",
     ),
-    Setting("stop_grace_s", _natural, 30, "seconds", "Between SIGTERM and SIGKILL when a job is stopped"),
-    Setting("work_keep_hours", _natural, 24, "hours", "How long a job's working directory is kept after its end"),
-    Setting("log_max_mib", _positive, 256, "MiB", "Bound of one attempt's log"),
-    Setting("jobs_keep_days", _natural, 7, "days", "How long finished jobs and their logs are kept"),
-    Setting("jobs_keep_most", _natural, 1_000_000, "jobs", "Finished jobs kept at most; an array counts its children"),
+    Setting("stop_grace_s", kinds.NATURAL, 30, "seconds", "Between SIGTERM and SIGKILL when a job is stopped"),
+    Setting("work_keep_hours", kinds.NATURAL, 24, "hours", "How long a job's working directory is kept after its end"),
+    Setting("log_max_mib", kinds.POSITIVE, 256, "MiB", "Bound of one attempt's log"),
+    Setting("jobs_keep_days", kinds.NATURAL, 7, "days", "How long finished jobs and their logs are kept"),
     Setting(
-        "disk_reserve_mib", _natural, 16, "MiB", "With less free for the data directory, nothing new is taken or run"
+        "jobs_keep_most", kinds.NATURAL, 1_000_000, "jobs", "Finished jobs kept at most; an array counts its children"
+    ),
+    Setting(
+        "disk_reserve_mib",
+        kinds.NATURAL,
+        16,
+        "MiB",
+        "With less free for the data directory, nothing new is taken or run",
     ),
     Setting(
         "metrics_file",
-        _path,
+        kinds.PATH,
         "",
         "path",
         "Write the metrics there, too, for others to read; empty: nowhere",
     ),
     Setting(
-        "event_file", _path, "", "path", "File to which each change of a job's state is appended as a line of JSON"
+        "event_file", kinds.PATH, "", "path", "File to which each change of a job's state is appended as a line of JSON"
     ),
     Setting(
         "event_webhooks",
-        _urls,
+        kinds.URLS,
         (),
         "URLs",
         "URLs to which each change is posted, by commas (in a URL: %2C)",
         secret=True,
     ),
-    Setting("eventbridge_url", _url, "", "URL", "EventBridge endpoint to which each change is put"),
-    Setting("eventbridge_bus", _text, "default", "name or ARN", "Event bus there"),
-    Setting("eventbridge_source", _text, "aws.batch", "name", "Source of these events; AWS itself refuses aws.batch"),
-    Setting("on_event", _command, "", "command", "Program run for each change, with the event on its standard input"),
-    Setting("on_event_timeout_s", _positive, 60, "seconds", "How long that program may take for one event"),
-    Setting("quit_runner", _switch, False, "yes or no", "When the server ends, end its running jobs too"),
-    Setting("log_level", _level, "warning", "level", "What the server says on standard error"),
-    Setting("log_format", _format, "text", "format", "How it says it: text, or json (one object a line)"),
+    Setting("eventbridge_url", kinds.URL, "", "URL", "EventBridge endpoint to which each change is put"),
+    Setting("eventbridge_bus", kinds.TEXT, "default", "name or ARN", "Event bus there"),
+    Setting(
+        "eventbridge_source", kinds.TEXT, "aws.batch", "name", "Source of these events; AWS itself refuses aws.batch"
+    ),
+    Setting(
+        "on_event", kinds.COMMAND, "", "command", "Program run for each change, with the event on its standard input"
+    ),
+    Setting("on_event_timeout_s", kinds.POSITIVE, 60, "seconds", "How long that program may take for one event"),
+    Setting("quit_runner", kinds.SWITCH, False, "yes or no", "When the server ends, end its running jobs too"),
+    Setting("log_level", kinds.LEVEL, "warning", "level", "What the server says on standard error"),
+    Setting("log_format", kinds.FORMAT, "text", "format", "How it says it: text, or json (one object a line)"),
 )
 
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
@@ -479,7 +372,7 @@ def _value(setting: Setting, given: str | _Written, source: str, directory: Path
         shown = given if isinstance(given, str) else given.value
         shown = "(its value is not shown)" if setting.secret else f"= {shown!r}"
         raise SettingError(f"{source}: {setting.name} {shown} {error}") from None
-    if setting.kind is _path and value:
+    if setting.kind is kinds.PATH and value:
         return os.path.abspath(directory / os.path.expanduser(value))
     return value
 
