@@ -63,16 +63,22 @@ class Site:
         shutil.rmtree(self.data, ignore_errors=True)
 
     def pids(self, role: str = "") -> list[int]:
-        """Processes of this site by role: serve, api, engine, runner, slot. Told by their title and open files."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            if (
-                entry.name.isdigit()
-                and self._title(entry).startswith(f"batchyard {role}".rstrip())
-                and self._ours(entry)
-            ):
-                found.append(int(entry.name))
-        return sorted(found)
+        """Processes of this site by role: serve, api, engine, runner, slot. Told by their title and open files.
+
+        A job's process has its slot's title and files until it executes the job's program: it is no slot, and whoever
+        kills it kills the job, not its host.
+        """
+        title = f"batchyard {role}".rstrip()
+        entries = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        found = {int(entry.name) for entry in entries if self._title(entry).startswith(title) and self._ours(entry)}
+        return sorted(pid for pid in found if not role or self._parent(pid) not in found)
+
+    @staticmethod
+    def _parent(pid: int) -> int:
+        try:
+            return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            return 0
 
     @staticmethod
     def _title(entry: Path) -> str:

@@ -77,9 +77,6 @@ def all_details(site, ids):
         yield from batch.describe_jobs(jobs=ids[start : start + 100])["jobs"]
 
 
-@pytest.mark.xfail(
-    strict=False, reason="open: with KILLS_SEED=356013 a killed slot left an ending where Host EC2 was due"
-)
 @pytest.mark.long
 def test_a_hundred_kills_during_two_thousand_jobs(fresh_site, tmp_path):
     seed = int(os.environ.get("KILLS_SEED", random.randrange(10**6)))
