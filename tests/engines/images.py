@@ -56,8 +56,9 @@ class Archive:
         self._add(name, tarfile.SYMTYPE, 0o777, target=target)
 
     def copy(self, path: Path) -> None:
-        """The file at `path`, at the same path; what is behind a link, not the link."""
-        self.file(str(path), path.read_bytes(), 0o755 if os.access(path, os.X_OK) else 0o644)
+        """The file at `path`, at the same path and with its time; what is behind a link, not the link."""
+        mode = 0o755 if os.access(path, os.X_OK) else 0o644
+        self._add(str(path), tarfile.REGTYPE, mode, path.read_bytes(), time_s=int(path.stat().st_mtime))
 
     def programs(self, paths: Iterable[Path]) -> None:
         """Programs or libraries, and all shared libraries they are linked with."""
@@ -68,13 +69,14 @@ class Archive:
             self.copy(library)
         self.copy(Path("/etc/ld.so.cache"))  # where the linker finds what does not lie in its own directories
 
-    def _add(self, name: str, kind: bytes, mode: int, data: bytes = b"", target: str = "") -> None:
+    def _add(self, name: str, kind: bytes, mode: int, data: bytes = b"", target: str = "", time_s: int = 0) -> None:
         name = name.strip("/")
         if name in self._names:
             return
         self._names.add(name)
         about = tarfile.TarInfo(name)
         about.type, about.mode, about.size, about.linkname = kind, mode, len(data), target
+        about.mtime = time_s
         self._tar.addfile(about, io.BytesIO(data))
 
     def bytes(self) -> bytes:
@@ -113,14 +115,41 @@ def _python(image: Archive) -> None:
     _busybox(image)
     interpreter = Path(sys.executable).resolve()
     library = Path(sysconfig.get_path("stdlib"))
-    files = [path for path in _modules(library) if path.suffix in (".py", ".so")]
+    compiled = f".{sys.implementation.cache_tag}.pyc"  # they hold the time of their source
+    files = [path for path in _modules(library) if path.name.endswith((".py", ".so", compiled))]
     image.programs([interpreter, *(path for path in files if path.suffix == ".so")])
     for path in files:
         image.copy(path)
     for name in ("python", "python3"):
         image.link(f"usr/bin/{name}", str(interpreter))
+    for path, text in pretend().items():
+        image.file(path, text.encode(), 0o755)
+
+
+# The first process of a container is hit by no signal that it does not handle. What pretends to be a job that is hit
+# runs below one that hands signals on, as below an init.
+PRETEND = """\
+#!/usr/bin/python3 -IS
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+child = os.fork()
+signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM) if child else None)
+if child:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os._exit(code if code >= 0 else 128 - code)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+sys.path.insert(0, "/usr/lib/pretend")
+import pretend_program
+sys.exit(pretend_program.main(sys.argv[1:]))
+"""
+
+
+def pretend() -> dict[str, str]:
+    """The files of the program that the suite of executors runs."""
     program = Path(pretend_program.__file__).read_text()
-    image.file(f"usr/bin/{pretend_program.NAME}", f"#!/usr/bin/python3\n{program}".encode(), 0o755)
+    return {"usr/bin/pretend": PRETEND, "usr/lib/pretend/pretend_program.py": program}
 
 
 def _modules(library: Path) -> Iterable[Path]:
