@@ -20,7 +20,8 @@ from pathlib import Path
 
 from batchyard.executors import pretend_program
 
-CHANGES = ["ENV PATH=/usr/local/bin:/usr/bin:/bin"]
+PACKAGES = "usr/lib/python-packages"  # where distributions lie that an image has in addition
+CHANGES = ["ENV PATH=/usr/local/bin:/usr/bin:/bin", f"ENV PYTHONPATH=/{PACKAGES}"]
 PACKAGE = "busybox-static"
 SHELL = "bin/busybox"
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\nreader:x:1234:1234::/tmp:/bin/sh\n"
@@ -55,10 +56,10 @@ class Archive:
     def link(self, name: str, target: str) -> None:
         self._add(name, tarfile.SYMTYPE, 0o777, target=target)
 
-    def copy(self, path: Path) -> None:
-        """The file at `path`, at the same path and with its time; what is behind a link, not the link."""
+    def copy(self, path: Path, name: str | None = None) -> None:
+        """The file at `path`, at the same path (or `name`) and with its time; what is behind a link, not the link."""
         mode = 0o755 if os.access(path, os.X_OK) else 0o644
-        self._add(str(path), tarfile.REGTYPE, mode, path.read_bytes(), time_s=int(path.stat().st_mtime))
+        self._add(name or str(path), tarfile.REGTYPE, mode, path.read_bytes(), time_s=int(path.stat().st_mtime))
 
     def programs(self, paths: Iterable[Path]) -> None:
         """Programs or libraries, and all shared libraries they are linked with."""
@@ -98,7 +99,8 @@ def shell() -> Path:
     return Path(found)
 
 
-def _busybox(image: Archive) -> None:
+def put_busybox(image: Archive) -> None:
+    """A shell, the usual commands, users, and the directories that everybody expects."""
     program = shell()
     for name, mode in {"tmp": 0o1777, "root": 0o700, "proc": 0o755, "sys": 0o755, "dev": 0o755, "etc": 0o755}.items():
         image.directory(name, mode)
@@ -111,8 +113,9 @@ def _busybox(image: Archive) -> None:
     image.link("usr/bin/env", f"/{SHELL}")
 
 
-def _python(image: Archive) -> None:
-    _busybox(image)
+def put_python(image: Archive) -> None:
+    """Those, the interpreter that runs the tests with its library, and `pretend`."""
+    put_busybox(image)
     interpreter = Path(sys.executable).resolve()
     library = Path(sysconfig.get_path("stdlib"))
     compiled = f".{sys.implementation.cache_tag}.pyc"  # they hold the time of their source
@@ -158,7 +161,7 @@ def _modules(library: Path) -> Iterable[Path]:
         yield from (Path(folder, name) for name in sorted(names))
 
 
-MADE_BY = {"busybox": _busybox, "python": _python}
+MADE_BY = {"busybox": put_busybox, "python": put_python}
 
 
 @functools.cache

@@ -16,6 +16,13 @@ events_logger = "file"
 lock_type = "file"
 """
 
+# Docker takes registries on loopback without TLS, too.
+REGISTRIES = """\
+[[registry]]
+location = "127.0.0.1"
+insecure = true
+"""
+
 
 class Podman(PrivateEngine):
     name = "podman"
@@ -24,6 +31,8 @@ class Podman(PrivateEngine):
     def _start(self) -> None:
         settings = self.base / "containers.conf"
         settings.write_text(SETTINGS)
+        registries = self.base / "registries.conf"
+        registries.write_text(REGISTRIES)
         self.socket.unlink(missing_ok=True)
         self.process = self._spawn(
             "podman",
@@ -32,4 +41,5 @@ class Podman(PrivateEngine):
             *("--tmpdir", str(self._directory("libpod"))),
             *("system", "service", "--time=0", f"unix://{self.socket}"),
             CONTAINERS_CONF=str(settings),
+            CONTAINERS_REGISTRIES_CONF=str(registries),
         )

@@ -149,13 +149,18 @@ class PrivateEngine:
     def image(self, name: str) -> str:
         """The reference of an image of `images.py`, which is there afterwards."""
         reference = f"batchyard-test/{name}:latest"
-        if name not in self._imported:
-            with self.client() as client:
-                client.api.import_image_from_data(
-                    images.archive(name), repository=f"batchyard-test/{name}", tag="latest", changes=images.CHANGES
-                )
-            self._imported.add(name)
+        if reference not in self._imported:
+            self.load(reference, images.archive(name))
         return reference
+
+    def load(self, reference: str, archive: bytes) -> None:
+        """Have an image of these files."""
+        repository, _, tag = reference.partition(":")
+        with self.client() as client:
+            client.api.import_image_from_data(
+                archive, repository=repository, tag=tag or "latest", changes=images.CHANGES
+            )
+        self._imported.add(reference)
 
     def containers(self, label: str = "batchyard.data") -> list[str]:
         """Names of all containers, running or not, with this label."""

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import docker
+import pytest
+
+from tests.engines import images
+from tests.engines.registry import PASSWORD, USER, Registry
+
 
 def run(engine, image: str, *command: str, **more) -> tuple[int, str]:
     """Exit code and output of a command in a container, which is removed."""
@@ -30,6 +36,28 @@ def test_python_runs_with_its_whole_library(container_engine):
 
 def test_pretend_is_a_program_of_the_image(container_engine):
     assert run(container_engine, "python", "pretend", "log=hello", "exit=4") == (4, "hello\n")
+
+
+def test_an_image_is_pulled_from_a_registry_of_the_tests(container_engine):
+    with Registry() as registry, container_engine.client() as client:
+        reference = registry.push("some/where", images.archive("busybox"), Cmd=["echo", "pulled"])
+        client.images.pull(reference)
+        container = client.containers.create(reference, network_mode="none")
+        container.start()
+        container.wait()
+        assert container.logs() == b"pulled\n"
+        container.remove()
+        assert registry.layers_sent == {"some/where": 1}
+        with pytest.raises(docker.errors.APIError, match="unknown|not found|No such"):
+            client.images.pull(f"{registry.address}/some/where", tag="other")
+
+
+def test_a_private_registry_wants_a_login(container_engine):
+    with Registry(private=True) as registry, container_engine.client() as client:
+        reference = registry.push("locked/up", images.archive("busybox"))
+        with pytest.raises(docker.errors.APIError, match="authentication|unauthorized|no basic auth|No such"):
+            client.images.pull(reference)
+        client.images.pull(reference, auth_config={"username": USER, "password": PASSWORD})
 
 
 def test_a_killed_engine_keeps_its_containers(container_engine):
