@@ -171,6 +171,7 @@ def test_the_life_of_an_attempt(commits, see, index):
         "warned_ms": None,
         "reclaim_ms": None,
         "devices": None,
+        "containers": None,
     }
     assert [line[:7] for line in journal(see)][1:] == [
         (20, "opened", 5, index, index + 1, STARTING, 1),

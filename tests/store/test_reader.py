@@ -158,7 +158,7 @@ def test_state_and_request_are_put_together(ask, reader, commits):
     assert ended.status_reason == DONE.status_reason
     first, second = reader.attempts(row.seq, WHOLE)
     assert (first.number, first.started_ms, first.stopped_ms, first.status_reason) == (1, None, 22, lost.status_reason)
-    assert second == (2, 1, "i-1", 25, 30, 40, 0, None, DONE.status_reason, 5, 6, None, ())
+    assert second == (2, 1, "i-1", 25, 30, 40, 0, None, DONE.status_reason, 5, 6, None, (), ())
 
 
 def test_array_children_have_states_of_their_own(ask, reader, commits):

@@ -22,6 +22,7 @@ from .asking import REGION
 
 GROUP = "/aws/batch/job"
 CONFIGURED = {"logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/mine"}}}
+SEVERAL = {"containers": [{"name": "default"}, {"name": "side"}, {"name": "own"} | CONFIGURED]}
 PREFIXED = {"logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-stream-prefix": "a/b"}}}
 
 
@@ -38,7 +39,7 @@ class Attempt(NamedTuple):
 
     @property
     def key(self):
-        return self.seq, self.index, self.number
+        return self.seq, self.index, self.number, self.name
 
 
 class World:
@@ -54,13 +55,13 @@ class World:
 
     async def submit(self):
         name = self.chance.choice(("hello", "hello-2", "Hello", "b"))
-        container = self.chance.choice(({}, {}, CONFIGURED, PREFIXED))
+        container = self.chance.choice(({}, {}, CONFIGURED, PREFIXED, SEVERAL))
         uuid = str(uuids.UUID(int=self.chance.getrandbits(128), version=4))
         revision = await self.intake.register_definition(asking.definition(name))
         number = self.reader.definition(REGION, name, revision).id
         size = self.chance.choice((0, 3))
         region = self.chance.choice((REGION, REGION, REGION, "eu-west-1"))
-        body = msgspec.json.encode({"container": container})
+        body = msgspec.json.encode({"task" if container is SEVERAL else "container": container})
         given = {"definition": number, "uuid": uuid, "size": size, "region": region, "body": body}
         await self.intake.submit(asking.job(self.yard, **given))
         (event,) = [each for each in self.commits.requests(self.applied, 100, {}.__contains__) if hasattr(each, "uuid")]
@@ -69,27 +70,34 @@ class World:
             f.JobAdded(event.seq, uuid, self.yard.queue, size, RUNNABLE, RUNNABLE, self.now),
             f.RequestApplied(event.seq),
         )
-        place = log_place(region, name, container)
-        self.jobs += [(event.seq, index, uuid, place) for index in (range(size) if size else (WHOLE,))]
+        each_one = container.get("containers", [container])
+        places = [log_place(region, name, each, each.get("name", "default")) for each in each_one]
+        self.jobs += [(event.seq, index, uuid, places) for index in (range(size) if size else (WHOLE,))]
 
     def begin(self):
         if not self.jobs:
             return
-        seq, index, uuid, place = self.chance.choice(self.jobs)
+        seq, index, uuid, places = self.chance.choice(self.jobs)
         tried = [each for each in self.all.values() if (each.seq, each.index) == (seq, index)]
         if any(each.stopped_ms is None for each in tried):
             return
-        number, stream = len(tried) + 1, place.stream(attempt_id(uuid, index, len(tried) + 1))
-        attempt = Attempt(seq, index, uuid, number, place.region, place.group, stream, self.now)
+        number = max((each.number for each in tried), default=0) + 1
+        task = attempt_id(uuid, index, number)
+        attempts = [
+            Attempt(seq, index, uuid, number, place.region, place.group, place.stream(task), self.now)
+            for place in places
+        ]
         self.commit(f.AttemptOpened(seq, index, number, uuid, self.yard.environment, "i-1", self.now))
         if self.chance.random() < 0.9:
             self.commit(f.AttemptBegan(seq, index, number, self.now))
-            self.all[attempt.key] = attempt
         else:
             self.commit(
                 f.AttemptClosed(seq, index, number, STARTING, RUNNABLE, Ending(None, "x", stopped_ms=self.now), 0)
             )
-            self.jobs.remove((seq, index, uuid, place))
+            self.jobs.remove((seq, index, uuid, places))
+            # Containers may write before their task begins; the log of an attempt that did not begin is not told of.
+            attempts = [each._replace(stopped_ms=self.now) for each in attempts] if len(attempts) > 1 else []
+        self.all |= {each.key: each for each in attempts}
 
     def end(self):
         going = [each for each in self.all.values() if each.stopped_ms is None]
@@ -98,7 +106,8 @@ class World:
             stopped_ms = self.now - self.chance.choice((0, 0, 3))
             ending = Ending(0, "done", None, one.opened_ms, stopped_ms)
             self.commit(f.AttemptClosed(one.seq, one.index, one.number, RUNNING, RUNNABLE, ending, self.now))
-            self.all[one.key] = one._replace(stopped_ms=stopped_ms)
+            same = [each for each in going if (each.seq, each.index) == (one.seq, one.index)]
+            self.all |= {each.key: each._replace(stopped_ms=stopped_ms) for each in same}
 
     def commit(self, *facts):
         self.commits.commit(self.now, facts)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from batchyard.model import ids
+from batchyard.model.tasks import DEFAULT
 
 DEFAULT_GROUP = "/aws/batch/job"
 GROUP_OPTION, PREFIX_OPTION = "awslogs-group", "awslogs-stream-prefix"
@@ -26,16 +27,16 @@ class LogPlace(NamedTuple):
     beginning: str  # of a stream's name, up to its last slash
 
     def stream(self, attempt: str) -> str:
-        """`BEGINNING/default/TASKID` for an attempt id."""
+        """`BEGINNING/CONTAINER/TASKID` for an attempt id."""
         return self.beginning + ids.task_id(attempt)
 
 
-def log_place(region: str, definition_name: str, container: Mapping[str, Any]) -> LogPlace:
-    """Where attempts log whose (merged) container this is; a definition's name counts with 200 characters."""
+def log_place(region: str, definition_name: str, container: Mapping[str, Any], name: str = DEFAULT) -> LogPlace:
+    """Where a (merged) container of this name logs; a definition's name counts with 200 characters."""
     configured = container.get("logConfiguration") or {}
     options = (configured.get("options") or {}) if configured.get("logDriver") == "awslogs" else {}
     prefix = options.get(PREFIX_OPTION) or definition_name[:200]
-    return LogPlace(region, options.get(GROUP_OPTION) or DEFAULT_GROUP, f"{prefix}/default/")
+    return LogPlace(region, options.get(GROUP_OPTION) or DEFAULT_GROUP, f"{prefix}/{name}/")
 
 
 def split_stream(name: str) -> tuple[str, str] | None:

@@ -14,9 +14,9 @@ class GroupRow(NamedTuple):
 
 
 class StreamRow(NamedTuple):
-    """A log stream, and where the log of its attempt is."""
+    """A log stream, and where its log is."""
 
-    attempt: str  # attempt id
+    log: str  # what it is called (``tasks.log_name``)
     name: str
     opened_ms: int  # names the day's directory
     stopped_ms: int | None

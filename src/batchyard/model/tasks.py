@@ -33,9 +33,16 @@ def is_essential(container: Mapping[str, Any]) -> bool:
     return container.get("essential", True)
 
 
-def log_name(attempt: str, container: str, of: Sequence[str]) -> str:
-    """What the log of a container is called (file `NAME.log`), `of` being the names of the attempt's containers.
+def has_own_logs(of: Sequence[str]) -> bool:
+    """Whether containers of these names have a log each; the only one, if it is called DEFAULT, has the attempt's."""
+    return list(of) != [DEFAULT]
 
-    The only one, if it is called DEFAULT, has the attempt's own log.
-    """
-    return attempt if list(of) == [DEFAULT] else f"{attempt}~{container}"
+
+def log_name(attempt: str, container: str, of: Sequence[str]) -> str:
+    """What the log of a container is called (file `NAME.log`), `of` being the names of the attempt's containers."""
+    return own_log(attempt, container) if has_own_logs(of) else attempt
+
+
+def own_log(attempt: str, container: str) -> str:
+    """Likewise, of a container that has a log of its own; `container` "" is the attempt itself."""
+    return f"{attempt}~{container}" if container else attempt

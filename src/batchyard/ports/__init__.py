@@ -33,6 +33,7 @@ from batchyard.model.shares import HeldShare
 from batchyard.model.shown import FrontShown, LineShown
 from batchyard.model.states import VALID
 from batchyard.model.streams import GoingOn, GroupRow, StreamPage, StreamPosition, StreamRow
+from batchyard.model.tasks import ContainerEnding
 from batchyard.model.verdicts import Verdict
 from batchyard.ports.consumables import ConsumableIntake, ConsumableReader
 from batchyard.ports.instances import Instances
@@ -148,6 +149,7 @@ class AttemptRow(NamedTuple):
     cpu_ms: int | None
     reclaim_ms: int | None = None  # when its place was to be reclaimed, if Spot interrupted it
     devices: tuple[int, ...] = ()  # its GPUs, as the machine numbers them
+    containers: tuple[ContainerEnding, ...] = ()  # how those of a task of several ended
 
 
 class JobRow(NamedTuple):

@@ -10,12 +10,13 @@ another one reads or writes.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from batchyard.model import facts
 from batchyard.model.ids import NODES, WHOLE
 from batchyard.model.states import RUNNABLE, RUNNING, STARTING, TERMINAL
 from batchyard.store import columns
+from batchyard.store.logplaces import NOWHERE
 from batchyard.store.queries import queries
 from batchyard.store.sqlite import StoreError
 
@@ -24,6 +25,10 @@ _INSTANCES = queries("instances")
 _SHARES = queries("shares")
 _BLOCKS = queries("blocks")
 _CONSUMED = queries("consumed")
+
+# Where containers of attempts of (job, index) log, for one opened at a time: names with the numbers of places. The name
+# "" stands for the attempt's own log.
+LogsOf = Callable[[int, int, int], Iterable[tuple[str, int]]]
 
 LANES = (
     "state",
@@ -38,6 +43,7 @@ LANES = (
     "opened",
     "began",
     "closed",
+    "logs",
     "over",
     "blocks",
     "gone",
@@ -48,10 +54,10 @@ LANES = (
 class Batch:
     """Rows to write, in lanes; in each lane runs of one statement over consecutive rows."""
 
-    __slots__ = ("_lanes", "_expected", "_sweeping", "log_of")
+    __slots__ = ("_lanes", "_expected", "_sweeping", "logs_of")
 
-    def __init__(self, log_of: Callable[[int, int, int], int]) -> None:
-        self.log_of = log_of  # the number of the place where attempts of (job, index) log, for one opened at a time
+    def __init__(self, logs_of: LogsOf) -> None:
+        self.logs_of = logs_of
         self._lanes: dict[str, list[tuple[str, list]]] = {lane: [] for lane in LANES}
         self._expected: dict[str, int] = dict.fromkeys(LANES, 0)
         self._sweeping: set[str] = set()
@@ -210,8 +216,13 @@ def children_moved(batch: Batch, fact: facts.ChildrenMoved) -> None:
 def attempt_opened(batch: Batch, fact: facts.AttemptOpened) -> None:
     job, index, number = fact.job, fact.index, fact.number
     task = columns.pack_task(fact.uuid, index, number)
-    log, devices = batch.log_of(job, index, fact.at_ms), columns.pack_devices(fact.devices)
-    row = (job, index, number, fact.environment, fact.instance, task, fact.at_ms, log, devices)
+    own, devices = NOWHERE, columns.pack_devices(fact.devices)
+    for container, log in batch.logs_of(job, index, fact.at_ms):
+        if container:
+            batch.add("logs", _SQL.open_log, (job, index, number, container, log, task, fact.at_ms))
+        else:
+            own = log
+    row = (job, index, number, fact.environment, fact.instance, task, fact.at_ms, own, devices)
     batch.add("opened", _SQL.open_attempt, row)
     batch.move(job, index, RUNNABLE, STARTING, fact.at_ms, number=number)
     detail = columns.encode({"environment": fact.environment, "instance": fact.instance})
@@ -240,11 +251,13 @@ def attempt_closed(batch: Batch, fact: facts.AttemptClosed) -> None:
         ending.status_reason,
         ending.peak_memory_bytes,
         ending.cpu_ms,
+        columns.pack_endings(ending.containers),
         job,
         index,
         number,
     )
     batch.add("closed", _SQL.close_attempt, row)
+    batch.sweep("logs", _SQL.close_logs, (ending.stopped_ms, job, index, number))
     batch.move(
         job,
         index,
@@ -316,9 +329,9 @@ _APPLY = {
 }
 
 
-def apply(db: sqlite3.Connection, recorded: Sequence[facts.Fact], log_of: Callable[[int, int, int], int]) -> None:
+def apply(db: sqlite3.Connection, recorded: Sequence[facts.Fact], logs_of: LogsOf) -> None:
     """Write the rows and the journal of `recorded` into the open transaction."""
-    batch = Batch(log_of)
+    batch = Batch(logs_of)
     for fact in recorded:
         _APPLY[type(fact)](batch, fact)
     batch.write(db)

@@ -15,6 +15,7 @@ from batchyard.model.events import ConsumableChanged, EnvironmentChanged, Policy
 from batchyard.model.jobs import Nodes, RetryPolicy
 from batchyard.model.needs import Needs
 from batchyard.model.shares import SharePolicy
+from batchyard.model.tasks import ContainerEnding
 
 decode = msgspec.json.decode
 _encode = msgspec.json.Encoder().encode
@@ -94,6 +95,7 @@ _policy_decoder = msgspec.json.Decoder(SharePolicy | None)
 _consumable_decoder = msgspec.json.Decoder(ConsumableValue)
 _asks_decoder = msgspec.json.Decoder(Asks)
 _upstreams_decoder = msgspec.json.Decoder(tuple[StoredUpstream, ...])
+_endings_decoder = msgspec.json.Decoder(tuple[ContainerEnding, ...])
 _nodes_decoder = msgspec.json.Decoder(Nodes)
 _retry_decoder = msgspec.json.Decoder(RetryPolicy)
 _ONCE = RetryPolicy()
@@ -166,6 +168,14 @@ def pack_devices(devices: tuple[int, ...]) -> str | None:
 
 def unpack_devices(text: str | None) -> tuple[int, ...]:
     return () if text is None else tuple(decode(text))
+
+
+def pack_endings(endings: tuple[ContainerEnding, ...]) -> str | None:
+    return encode(endings) if endings else None
+
+
+def unpack_endings(text: str | None) -> tuple[ContainerEnding, ...]:
+    return () if text is None else _endings_decoder.decode(text)
 
 
 @lru_cache(maxsize=1024)

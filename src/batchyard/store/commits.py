@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from batchyard.errors import Unavailable
-from batchyard.model import ids
+from batchyard.model import ids, tasks
 from batchyard.model.blocked import Block
 from batchyard.model.consumables import HeldConsumable
 from batchyard.model.environments import Timing
@@ -34,7 +34,7 @@ from batchyard.model.states import TERMINAL
 from batchyard.ports import Snapshot
 from batchyard.store import columns
 from batchyard.store.apply import apply
-from batchyard.store.logplaces import NOWHERE, LogPlaces
+from batchyard.store.logplaces import LogPlaces
 from batchyard.store.queries import queries
 from batchyard.store.retention import Awaited, Retention, Retirement
 from batchyard.store.room import Disk
@@ -106,7 +106,7 @@ class SqliteCommits:
         if not facts:
             return
         with self._transaction(now_ms):
-            apply(self._state, facts, self._log_of)
+            apply(self._state, facts, self._logs_of)
         self._awaited.follow(facts)
 
     def retire(self, now_ms: int) -> bool:
@@ -175,14 +175,17 @@ class SqliteCommits:
         except sqlite3.Error:
             self._state.close()  # which undoes it as well; every later call raises
 
-    def _log_of(self, job: int, index: int, at_ms: int) -> int:
+    def _logs_of(self, job: int, index: int, at_ms: int) -> Iterator[tuple[str, int]]:
         """Where attempts of the job, child or node log. Its request is read anyhow: the order to start comes next."""
         found = self._job_spec(job)
         if found is None:
-            return NOWHERE
+            return
         spec = found.spec
-        work = work_of(found.body, spec.nodes, index)
-        return self._places.number(log_place(spec.region, spec.definition_name, work.container), at_ms)
+        containers = work_of(found.body, spec.nodes, index).containers
+        apart = tasks.has_own_logs([name for name, _ in containers])
+        for name, container in containers:
+            place = log_place(spec.region, spec.definition_name, container, name)
+            yield name if apart else "", self._places.number(place, at_ms)
 
     # -- requests as events ------------------------------------------------------------------------------------
 

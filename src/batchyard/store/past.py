@@ -84,8 +84,8 @@ class SqlitePast:
         if entry.kind == "added" or quiet or entry.number == 0:
             return found  # no job goes on to PENDING or RUNNABLE in this way once it was tried, but a node
         up_to = _EVERY if entry.number is None else entry.number
-        for index, *row in self._state.execute(_JOURNAL.attempts, (entry.job, entry.index, entry.hi, up_to)):
-            found[index].append(AttemptRow(*row))
+        for index, *row, ended in self._state.execute(_JOURNAL.attempts, (entry.job, entry.index, entry.hi, up_to)):
+            found[index].append(AttemptRow(*row, containers=columns.unpack_endings(ended)))
         if entry.number is None:
             return found
         rows = found[entry.index]

@@ -298,7 +298,10 @@ class SqliteReader:
     def attempts(self, seq: int, index: int) -> list[AttemptRow]:
         with self._turn:
             rows = self._files.state.execute(_STATES.attempts, (seq, index)).fetchall()
-        return [AttemptRow(*rest, columns.unpack_devices(devices)) for *rest, devices in rows]
+        return [
+            AttemptRow(*rest, columns.unpack_devices(devices), columns.unpack_endings(containers))
+            for *rest, devices, containers in rows
+        ]
 
     def list_queue(self, queue: int, status: int, before: int | None, limit: int) -> list[JobRow]:
         before = _NO_BOUND if before is None else before

@@ -26,8 +26,9 @@ from batchyard.model import facts as f
 from batchyard.model import ids
 from batchyard.model.events import JobSubmitted
 from batchyard.model.states import TERMINAL
+from batchyard.model.tasks import own_log
 from batchyard.store import columns
-from batchyard.store.logplaces import LogPlaces
+from batchyard.store.logplaces import NOWHERE, LogPlaces
 from batchyard.store.queries import queries
 
 log = logging.getLogger(__name__)
@@ -117,8 +118,8 @@ class Retirement:
     """Proposes jobs and deletes those whose requests are gone. Steps run inside an open transaction of state.db.
 
     What it remembers besides rows is where it is: a failed commit makes it useless, as it does the whole engine.
-    `forget_log` removes the log of an attempt, by id and time of opening (ms); it may be told twice. `counted` tells up
-    to which entry the journal is counted: a job stays until all that was told of it is, though not for ever.
+    `forget_log` removes a log, by its name and when its attempt was opened (ms); it may be told twice. `counted` tells
+    up to which entry the journal is counted: a job stays until all that was told of it is, though not for ever.
     """
 
     def __init__(
@@ -233,10 +234,14 @@ class Retirement:
         """Delete rows of a job, the job's own last; about how many went, `most` or a little more if not all."""
         state, name = self._state, columns.unpack_uuid(uuid)
         attempts = state.execute(_RETIRING.delete_attempts, (seq, -(-most // ROWS_OF_ATTEMPT))).fetchall()
-        self._places.forget_unused({log for *_, log in attempts})
+        places, went = {log for *_, log in attempts}, len(attempts) * ROWS_OF_ATTEMPT
         for index, number, opened_ms, _ in attempts:
-            self._forget_log(ids.attempt_id(name, index, number), opened_ms)
-        went = len(attempts) * ROWS_OF_ATTEMPT
+            logs = state.execute(_RETIRING.delete_logs, (seq, index, number)).fetchall() or [("", NOWHERE)]
+            places.update(log for _, log in logs)
+            went += len(logs) - 1
+            for container, _ in logs:
+                self._forget_log(own_log(ids.attempt_id(name, index, number), container), opened_ms)
+        self._places.forget_unused(places)
         for statement in (_RETIRING.delete_children, _RETIRING.delete_journal):
             if went >= most:
                 return went

@@ -13,7 +13,7 @@ REQUESTS = "requests"
 STATE = "state"
 OBSERVE = "observe"
 METRICS = "metrics"
-VERSION = {REQUESTS: 9, STATE: 16, OBSERVE: 2, METRICS: 1}  # a higher number needs sql/migrations/<file>-<number>.sql
+VERSION = {REQUESTS: 9, STATE: 17, OBSERVE: 2, METRICS: 1}  # a higher number needs sql/migrations/<file>-<number>.sql
 # Small, and there since version 1.
 _FIRST_TABLE = {REQUESTS: "meta", STATE: "meta", OBSERVE: "followers", METRICS: "counted"}
 

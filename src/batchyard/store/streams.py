@@ -1,4 +1,5 @@
-"""Log streams as the reader lists them: a stream is an attempt that began, under the place where it logs.
+"""Log streams as the reader lists them: a stream is an attempt that began, under the place where it logs, or one of its
+containers that logs for itself.
 
 A listing by name or by end looks at a bounded number of attempts a step, so that a hundred thousand streams of another
 group cost many short answers and never a long one. By end there are two sections: attempts that *ended*, in the order
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 from batchyard.model import ids
 from batchyard.model.logplaces import split_stream
+from batchyard.model.tasks import own_log
 from batchyard.ports import GoingOn, StreamPage, StreamPosition, StreamRow
 from batchyard.store import columns
 from batchyard.store.queries import queries
@@ -45,6 +47,7 @@ class _Seen(NamedTuple):
     beginning: str
     group: int
     log: int
+    container: str  # "": the attempt itself
 
     @property
     def key(self) -> tuple[int, int, int]:
@@ -64,7 +67,7 @@ def named(files: _Files, group: int, name: str) -> StreamRow | None:
         return None
     task = bytes.fromhex(parts[1])
     rows = files.state.execute(_LOGS.streams, (place[0], task, task))
-    return next(iter(_streams(files, map(_Seen._make, rows))), None)
+    return next(iter(_streams(files, (_Seen._make(row[:-1]) for row in rows))), None)
 
 
 # -- by name ---------------------------------------------------------------------------------------------------------
@@ -79,7 +82,7 @@ def by_name(files: _Files, group: int, prefix: str, after: str, descending: bool
         if beginning == last_beginning:
             low, high = _beyond(bytes.fromhex(last_task), low, high, descending)
         for row in files.state.execute(statement, (place, low, high)):
-            seen = _Seen._make(row)
+            seen = _Seen._make(row[:-1])  # less the task id, by which they are ordered
             if seen.started_ms is not None:
                 found.append(seen)
                 if len(found) == limit:
@@ -143,12 +146,12 @@ def _upward(state: sqlite3.Connection, start: StreamPosition) -> Iterator[_Place
     if start.section == ENDED:
         yield from _placed(ENDED, state.execute(_LOGS.ended_up, start[1:]))
         start = StreamPosition(OPEN, *_START[1:])
-    yield from _placed(OPEN, state.execute(_LOGS.open_up, start[4:]))
+    yield from _placed(OPEN, state.execute(_LOGS.open_up, (*start[4:], start.log)))
 
 
 def _downward(state: sqlite3.Connection, start: StreamPosition) -> Iterator[_Placed]:
     if start.section == OPEN:
-        yield from _placed(OPEN, state.execute(_LOGS.open_down, start[4:]))
+        yield from _placed(OPEN, state.execute(_LOGS.open_down, (*start[4:], start.log)))
         start = StreamPosition(ENDED, *_END[1:])
     yield from _placed(ENDED, state.execute(_LOGS.ended_down, start[1:]))
 
@@ -183,11 +186,15 @@ def _streams(files: _Files, seen: Iterable[_Seen]) -> list[StreamRow]:
     rows = list(seen)
     listed = columns.encode(list({row.job for row in rows}))
     gone = {job for (job,) in files.asked.execute(_REMOVALS.gone, (listed,))} if rows else ()
-    return [StreamRow(_attempt(row), _name(row), row.opened_ms, row.stopped_ms) for row in rows if row.job not in gone]
+    return [StreamRow(_log(row), _name(row), row.opened_ms, row.stopped_ms) for row in rows if row.job not in gone]
 
 
 def _attempt(row: _Seen) -> str:
     return ids.attempt_id(columns.unpack_uuid(row.uuid), row.index, row.number)
+
+
+def _log(row: _Seen) -> str:
+    return own_log(_attempt(row), row.container)
 
 
 def _name(row: _Seen) -> str:

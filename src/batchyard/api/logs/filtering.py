@@ -115,7 +115,7 @@ def _bound(context: Context, now_ms: int, going_on: GoingOn) -> Steps[int]:
     """Up to which time nothing can be missing, as far as is known since `now_ms`."""
     bound_ms = now_ms if going_on.next_ms is None else now_ms - SETTLED_MS
     for row in going_on.rows:
-        state = None if row.closed else context.logs.state(row.attempt, row.opened_ms)
+        state = None if row.closed else context.logs.state(row.log, row.opened_ms)
         if state is not None and state.size > state.timed:
             bound_ms = min(bound_ms, state.last_ms or row.opened_ms)
         yield
@@ -179,14 +179,12 @@ class _Page:
 
     def _events(self, row: StreamRow) -> Iterator[_Placed | None]:
         """What is left to tell of a stream, and None after each block of it."""
-        state = self._logs.state(row.attempt, row.opened_ms)
+        state = self._logs.state(row.log, row.opened_ms)
         start = None if state is None else self._start(row, state)
         if start is None:
             return
         offset, from_ms = start
-        while events := self._logs.read_forward(
-            row.attempt, row.opened_ms, offset, BLOCK_EVENTS, self._block, row.closed
-        ):
+        while events := self._logs.read_forward(row.log, row.opened_ms, offset, BLOCK_EVENTS, self._block, row.closed):
             for event in events:
                 at_ms = event.timestamp_ms
                 if at_ms >= self._span.until_ms or self._bound_ms < at_ms <= self._bound_ms + FUTURE_MS:
@@ -207,7 +205,7 @@ class _Page:
             from_ms = max(from_ms, self._told.at_ms + (row.name < self._told.stream))
         if state.last_ms is not None and state.last_ms < from_ms:
             return None
-        return self._logs.offset_at(row.attempt, row.opened_ms, from_ms), from_ms
+        return self._logs.offset_at(row.log, row.opened_ms, from_ms), from_ms
 
 
 def _following(events: Iterator[_Placed | None]) -> Steps[_Placed | None]:

@@ -42,7 +42,7 @@ async def get_log_events(context: Context, call: Call, request: GetLogEventsRequ
 
 def _page(context: Context, call: Call, request: GetLogEventsRequest) -> Steps[GetLogEventsResponse]:
     stream = _stream(context, call, request)
-    size = context.logs.size(stream.attempt, stream.opened_ms)
+    size = context.logs.size(stream.log, stream.opened_ms)
     if size is None:
         raise ResourceNotFound("The specified log stream does not exist.")
     forward, offset = _start(request, size)
@@ -92,7 +92,7 @@ def _forward(context: Context, stream: StreamRow, offset: int, request: GetLogEv
     limit, events, hi, size = _limit(request), [], offset, 0
     while len(events) < limit and hi - offset < SEARCHED:
         most, room = min(BLOCK_EVENTS, limit - len(events)), BYTES_MAX - size
-        page = context.logs.read_forward(stream.attempt, stream.opened_ms, hi, most, min(BLOCK, room), stream.closed)
+        page = context.logs.read_forward(stream.log, stream.opened_ms, hi, most, min(BLOCK, room), stream.closed)
         found = [event for event in page if _within(event, request)]
         size += sum(event.end - event.offset for event in found)
         if not page or (events and size > BYTES_MAX):
@@ -107,7 +107,7 @@ def _backward(context: Context, stream: StreamRow, offset: int, request: GetLogE
     limit, blocks, lo, hi, size = _limit(request), [], offset, None, 0
     while limit > 0 and offset - lo < SEARCHED:
         most, room = min(BLOCK_EVENTS, limit), BYTES_MAX - size
-        page = context.logs.read_backward(stream.attempt, stream.opened_ms, lo, most, min(BLOCK, room), stream.closed)
+        page = context.logs.read_backward(stream.log, stream.opened_ms, lo, most, min(BLOCK, room), stream.closed)
         found = [event for event in page if _within(event, request)]
         size += sum(event.end - event.offset for event in found)
         if not page:

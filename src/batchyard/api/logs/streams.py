@@ -157,7 +157,7 @@ def _streams(context: Context, call: Call, request: DescribeLogStreamsRequest) -
 
 def _stream(context: Context, call: Call, group: str, row: StreamRow) -> LogStream | None:
     """None for an attempt whose log is not there."""
-    state = context.logs.state(row.attempt, row.opened_ms)
+    state = context.logs.state(row.log, row.opened_ms)
     if state is None:
         return None
     shown = LogStream(

@@ -159,12 +159,30 @@ CREATE TABLE attempts (
   warned_ms INTEGER,                     -- when it was interrupted, on Fargate Spot,
   reclaim_ms INTEGER,                    -- and when it is killed
   devices TEXT,                          -- its GPUs, likewise
+  containers TEXT,                       -- how each container of a task of several ended: a JSON list; NULL: nothing told
   PRIMARY KEY (job, idx, number)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX attempts_by_log ON attempts (log, task);
 -- In the order in which they ended, which is that of the last lines of their logs; it tells what ran at a time.
 CREATE INDEX attempts_ended ON attempts (stopped_ms, opened_ms, log) WHERE stopped_ms IS NOT NULL;
-CREATE INDEX attempts_open ON attempts (job, idx, number) WHERE stopped_ms IS NULL;
+CREATE INDEX attempts_open ON attempts (job, idx, number, log) WHERE stopped_ms IS NULL;
+
+-- Logs of containers that have one each: a row for every container of such an attempt, which itself logs nowhere (0).
+CREATE TABLE container_logs (
+  job INTEGER NOT NULL,
+  idx INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  name TEXT NOT NULL,                    -- of the container
+  log INTEGER NOT NULL,                  -- where it logs
+  task BLOB NOT NULL,                    -- these are the attempt's
+  opened_ms INTEGER NOT NULL,
+  stopped_ms INTEGER,
+  PRIMARY KEY (job, idx, number, name)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX container_logs_by_log ON container_logs (log, task);
+CREATE INDEX container_logs_ended ON container_logs (stopped_ms, opened_ms, log, job, idx, number)
+WHERE stopped_ms IS NOT NULL;
+CREATE INDEX container_logs_open ON container_logs (job, idx, number, log) WHERE stopped_ms IS NULL;
 
 -- CloudWatch's log groups, each from its first attempt on.
 CREATE TABLE log_groups (

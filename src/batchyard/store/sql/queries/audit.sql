@@ -123,7 +123,14 @@ SELECT 'attempt ' || a.number || ' of job ' || a.job || ' (index ' || a.idx || '
 FROM main.attempts AS a WHERE a.job > :after AND a.job <= :until
   AND NOT EXISTS (SELECT 1 FROM main.retiring AS g WHERE g.seq = a.job)
   AND CASE a.idx WHEN -1 THEN NOT EXISTS (SELECT 1 FROM main.jobs AS j WHERE j.seq = a.job AND j.size = 0)
-      ELSE NOT EXISTS (SELECT 1 FROM main.children AS c WHERE c.job = a.job AND c.idx = a.idx) END;
+      ELSE NOT EXISTS (SELECT 1 FROM main.children AS c WHERE c.job = a.job AND c.idx = a.idx) END
+UNION ALL
+SELECT 'the log of container ' || l.name || ' of attempt ' || l.number || ' of job ' || l.job || ' (index ' || l.idx ||
+       ') does not fit its attempt'
+FROM main.container_logs AS l WHERE l.job > :after AND l.job <= :until
+  AND NOT EXISTS (SELECT 1 FROM main.retiring AS g WHERE g.seq = l.job)
+  AND NOT EXISTS (SELECT 1 FROM main.attempts AS a WHERE a.job = l.job AND a.idx = l.idx AND a.number = l.number
+                  AND a.log = 0 AND a.task = l.task AND a.stopped_ms IS l.stopped_ms);
 
 -- name: journal
 -- What was told of a job, whole, is its life without a gap, and the last state told is its state.

@@ -65,8 +65,16 @@ UPDATE attempts SET warned_ms = ?, reclaim_ms = ? WHERE job = ? AND idx = ? AND 
 -- name: close_attempt
 -- It is over; only an open attempt can end.
 UPDATE attempts SET started_ms = coalesce(?, started_ms), stopped_ms = ?, exit_code = ?, reason = ?, status_reason = ?,
-                    peak_memory_bytes = ?, cpu_ms = ?
+                    peak_memory_bytes = ?, cpu_ms = ?, containers = ?
 WHERE job = ? AND idx = ? AND number = ? AND stopped_ms IS NULL;
+
+-- name: open_log
+-- A container of it has a log of its own.
+INSERT INTO container_logs (job, idx, number, name, log, task, opened_ms) VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: close_logs
+-- Nothing is written to such logs any more.
+UPDATE container_logs SET stopped_ms = ? WHERE job = ? AND idx = ? AND number = ?;
 
 -- name: stop_job
 -- A cancel or terminate was accepted for the job.

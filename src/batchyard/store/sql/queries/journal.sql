@@ -11,7 +11,7 @@ SELECT n, at_ms, kind, job, idx, hi, status, number, detail, before FROM journal
 -- name: attempts
 -- The attempts of a range of children (or of a job, as its only one) up to a number, oldest first.
 SELECT idx, number, environment, instance, opened_ms, started_ms, stopped_ms, exit_code, reason, status_reason,
-       peak_memory_bytes, cpu_ms FROM attempts
+       peak_memory_bytes, cpu_ms, containers FROM attempts
 WHERE job = ? AND idx >= ? AND idx < ? AND number <= ? ORDER BY idx, number;
 
 -- name: stops

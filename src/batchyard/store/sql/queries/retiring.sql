@@ -43,6 +43,10 @@ DELETE FROM attempts WHERE job = ?1 AND (idx, number) IN (
   SELECT idx, number FROM attempts WHERE job = ?1 ORDER BY idx, number LIMIT ?2
 ) RETURNING idx, number, opened_ms, log;
 
+-- name: delete_logs
+-- The logs of its containers go with it.
+DELETE FROM container_logs WHERE job = ? AND idx = ? AND number = ? RETURNING name, log;
+
 -- name: delete_children
 -- Some children go.
 DELETE FROM children WHERE job = ?1 AND idx IN (SELECT idx FROM children WHERE job = ?1 ORDER BY idx LIMIT ?2);

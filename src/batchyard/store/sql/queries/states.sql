@@ -83,7 +83,7 @@ SELECT status, count(*) FROM children WHERE job = ? GROUP BY status;
 -- name: attempts
 -- All attempts of a job or child, oldest first.
 SELECT number, environment, instance, opened_ms, started_ms, stopped_ms, exit_code, reason, status_reason,
-       peak_memory_bytes, cpu_ms, reclaim_ms, devices FROM attempts WHERE job = ? AND idx = ? ORDER BY number;
+       peak_memory_bytes, cpu_ms, reclaim_ms, devices, containers FROM attempts WHERE job = ? AND idx = ? ORDER BY number;
 
 -- name: in_status
 -- A queue's jobs in one state below a number, newest first.
