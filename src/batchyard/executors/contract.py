@@ -82,6 +82,8 @@ def order(
         "grace_s": settings.stop_grace_s,
         "log_bytes": settings.log_max_mib << 20,
         "refused": spec.refused,
+        "host_paths": list(settings.host_paths),
+        "never_mounted": [path for path in (settings.engine_socket, engine and engine.socket) if path],
     }
     try:
         if in_containers(spec, settings, engine):
@@ -126,7 +128,6 @@ def _in_containers(spec: AttemptSpec, given: _Given) -> dict[str, Any]:
         "ipc": whole.get("ipcMode"),
         "pid": whole.get("pidMode"),
         "ask": given.granting.ask(spec, dict(_containers(spec))) if given.granting else None,
-        "host_paths": list(settings.host_paths),
         "containers": built,
     }
 
