@@ -13,7 +13,7 @@ from batchyard.executors.runner.volumes import Refused
 
 
 class Land:
-    """A machine's files in a directory of the test's own: /srv/data is allowed, a server's data and a socket lie here."""
+    """A machine's files in a directory of the test's own: srv/data is allowed, a server's data and a socket are not."""
 
     def __init__(self, top: Path):
         self.top = top
@@ -100,3 +100,12 @@ def test_a_file_system_is_the_directory_that_stands_for_it_and_no_more(land):
     assert "leads out of" in land.refused(f"{one}/../../srv", one)
     assert f"there is no directory {one}/absent" in land.refused(f"{one}/absent", one)
     assert "holds what no job may see" in land.refused(land.path("server"), land.path("server"))
+
+
+def test_directories_of_ours_are_made_as_they_are_needed(land):
+    mounts = [
+        {"source": source, "within": None, "volume": "v", "path": "/v", "read_only": False}
+        for source in (None, "/nowhere", land.path("srv/data"))
+    ]
+    found = volumes.ready({"mounts": mounts}, land.order, land.data)
+    assert found == [None, f"{land.data}/volumes/nowhere", land.path("srv/data")] and os.path.isdir(found[1])

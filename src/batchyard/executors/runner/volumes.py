@@ -111,3 +111,12 @@ def _why_never(never: str, data: str) -> str:
 def _is_below(path: str, top: str) -> bool:
     """Whether `path` is `top` or something in it."""
     return path == top or top == "/" or path.startswith(f"{top}/")
+
+
+def ready(container: Mapping[str, Any], order: Mapping[str, Any], data: str) -> list[str | None]:
+    """Where the files of each of a container's mounts lie, those that are ours made. Raises Refused, or OSError."""
+    found = []
+    for mount in container["mounts"]:
+        path = place(mount, order, data)
+        found.append(made(path) if path is not None and path.startswith(f"{data}/{KEPT_IN}/") else path)
+    return found

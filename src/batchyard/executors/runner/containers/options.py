@@ -1,4 +1,4 @@
-"""A container of an order as the engine is asked to create it: the body of ``POST /containers/create``, and nothing else.
+"""A container of an order as the engine is asked to create it: the body of ``POST /containers/create``.
 
 Pure: what the machine is like comes as `Host`, where volumes lie as `sources`. Docker and Podman are asked in the same
 words, those of Docker's API, except where Podman would not listen; each such place says so. Source: reference
@@ -17,12 +17,13 @@ PERIOD_US = 100_000  # in which a bounded container has its quota; the kernel's 
 MEMORY_LEAST_MIB = 6  # Docker's; a job may ask for 4
 PODMAN = "podman"
 
-CAPABILITIES = (
+_BY_NUMBER = (  # linux/capability.h
     "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE "
     "NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN "
     "SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE "
     "MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
-).split()  # by their numbers (linux/capability.h)
+)
+CAPABILITIES = tuple(_BY_NUMBER.split())
 
 _NEWER = frozenset(("PERFMON", "BPF", "CHECKPOINT_RESTORE"))  # Docker before 23 neither gives nor knows them
 _USUAL_LIMITS = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
