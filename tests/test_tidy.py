@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scheduler": {"model"},
     "admission": {"model", "errors", "wire.shapes", "ports"},
     "access": {"model", "ports", "config", "errors"},
+    "grants": {"model", "ports", "config", "errors", "access.sigv4"},
     "store": {"model", "ports", "config", "errors"},
     "executors": {"model", "ports", "config", "errors", "loglines"},
     "observe": {"model", "ports", "config", "errors", "describe"},

@@ -14,6 +14,7 @@ from botocore.credentials import Credentials
 
 KEY_ID, SECRET = "BYAKEXAMPLE", "a-secret"
 TOKEN = "a-token-for-metrics"
+TASK_KEY = bytes(range(32))
 ENDPOINT = "http://127.0.0.1:22824"
 
 

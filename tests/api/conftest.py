@@ -13,7 +13,7 @@ from batchyard.api.context import Context
 from batchyard.catalogue.keeper import Keeper
 from batchyard.catalogue.reader import built_in
 from tests.api import caller
-from tests.api.memory import MemoryLogs, MemoryStore, MemoryUpkeep
+from tests.api.memory import MemoryGrants, MemoryLogs, MemoryStore, MemoryUpkeep
 
 
 class Directory:
@@ -37,6 +37,7 @@ class Server:
     def __init__(self, data: str):
         settings = config.load({"data": data, "vcpus": 4}, environ={})
         self.store, self.logs, self.upkeep = MemoryStore(), MemoryLogs(), MemoryUpkeep()
+        self.grants = MemoryGrants()
         self.context = Context(
             settings=settings,
             intake=self.store,
@@ -51,6 +52,8 @@ class Server:
             metrics_token=caller.TOKEN,
             machines=built_in,
             catalogue=Keeper(Path(data)),
+            task_key=caller.TASK_KEY,
+            grants=self.grants,
         )
         self.app = build_app(self.context)
         self.batch = caller.client(self.app, "batch")

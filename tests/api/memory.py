@@ -46,6 +46,7 @@ from batchyard.ports import (
     Waiting,
 )
 from batchyard.ports.consumables import AskingJob, AskingPage, ConsumableRow
+from batchyard.ports.grants import Download, NotGranted, RoleCredentials
 from batchyard.ports.instances import OpenRow
 from batchyard.ports.policies import PolicyRow
 from batchyard.ports.upkeep import Finding
@@ -391,8 +392,11 @@ class MemoryStore:
             counts[self._row(seq, index).status] += 1
         return counts
 
+    def region_of(self, uuid: str) -> str | None:
+        return next((new.region for new in self.new_jobs if new.uuid == uuid), None)
+
     def attempts(self, seq: int, index: int) -> list[AttemptRow]:
-        return self.states[self.new_jobs[seq - JOBS - 1].uuid, index].attempts
+        return self.states.get((self.new_jobs[seq - JOBS - 1].uuid, index), Progress()).attempts
 
     def list_queue(self, queue: int, status: int, before: int | None, limit: int) -> list[JobRow]:
         rows = [self._row(seq, ids.WHOLE) for seq in range(JOBS + len(self.new_jobs), JOBS, -1)]
@@ -545,3 +549,29 @@ class MemoryUpkeep:
 
     def check(self):
         yield from self.findings
+
+
+class MemoryGrants:
+    """What there is to give, as a test puts it here."""
+
+    def __init__(self) -> None:
+        self.secrets: dict[tuple[str, str], str] = {}  # by what names it and the region
+        self.registries: dict[str, dict[str, str]] = {}
+        self.roles: set[str] = set()
+
+    def secret(self, value_from: str, region: str) -> str:
+        try:
+            return self.secrets[value_from, region]
+        except KeyError:
+            raise NotGranted(f"{value_from} is nowhere") from None
+
+    def registry(self, parameter: str, region: str) -> dict[str, str]:
+        return self.registries[parameter]
+
+    def credentials(self, role: str, session: str, region: str) -> RoleCredentials:
+        if role not in self.roles:
+            raise NotGranted(f"role {role} cannot be assumed")
+        return RoleCredentials("ASIA1", "s3cret", f"{session}@{region}", "2026-11-28T13:00:00Z")
+
+    def download(self, address: str, role: str | None, session: str, region: str) -> Download:
+        return Download(f"https://fetch/{address}", {"X-Role": str(role)})

@@ -44,6 +44,8 @@ class Yard:
             mint=lambda: str(uuids.uuid4()),
             upkeep=None,
             metrics_token="",
+            task_key=b"",
+            grants=None,
             machines=built_in,
             catalogue=Keeper(data),
         )

@@ -97,6 +97,7 @@ def test_a_job_is_submitted_until_the_state_knows_it(ask, reader):
     assert (row.name, row.status, row.index, row.size, row.attempts) == ("first", SUBMITTED, WHOLE, 0, 0)
     assert row.created_ms == 1_700_000_000_000 and row.body["container"]["command"] == ["true"]
     assert row.status_reason is row.started_ms is row.stopped_ms is row.stop_kind is None
+    assert (reader.region_of(first), reader.region_of("0a1b2c3d-0000-4000-8000-000000000000")) == (REGION, None)
     assert reader.job(REGION, second, WHOLE).depends_on == ((first, AFTER),)
     assert reader.attempts(row.seq, WHOLE) == []
     listed = reader.list_queue(yard.queue, SUBMITTED, None, 10)

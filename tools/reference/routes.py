@@ -1,8 +1,8 @@
-"""Batchyard's own routes: ``api/extra.py``'s table."""
+"""Batchyard's own routes: the tables of ``api/extra.py`` and ``api/tasks.py``."""
 
 from __future__ import annotations
 
-from batchyard.api import extra
+from batchyard.api import extra, tasks
 from reference import text
 
 EXAMPLE = """
@@ -22,5 +22,11 @@ Requests are signed as any other, with the service `batch`.""",
         text.table(("route", "answers"), rows),
         "curl can sign:",
         text.picture("sh", EXAMPLE),
+        """What a task asks while it runs is not signed, but shown a token that opens this door of this attempt and no
+other, as long as the attempt is STARTING or RUNNING:""",
+        text.table(
+            ("route", "who asks", "token", "answers"),
+            [(text.code(f"GET {path}"), *rest) for path, *rest in tasks.ROUTES],
+        ),
         about="<!-- page: needs curl: curl -->",
     )

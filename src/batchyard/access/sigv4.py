@@ -136,10 +136,14 @@ def canonical_request(
     headers: Mapping[str, Sequence[str]],
     signed: Iterable[str],
     body_hash: str,
+    encode_again: bool = True,
 ) -> str:
-    """`headers` as of ``by_name``, in lower case; only the `signed` ones count, and all of those must be there."""
+    """`headers` as of ``by_name``, in lower case; only the `signed` ones count, and all of those must be there.
+
+    S3 signs paths as they are sent: then `encode_again` is False.
+    """
     names = sorted(signed)
-    lines = [method, canonical_path(raw_path), canonical_query(query)]
+    lines = [method, canonical_path(raw_path) if encode_again else raw_path, canonical_query(query)]
     for name in names:
         values = headers[name]
         lines.append(f"{name}:{','.join([' '.join(value.split()) for value in values])}")
@@ -181,11 +185,13 @@ def sign(
     region: str,
     service: str,
     amz_date: str,
+    encode_again: bool = True,
 ) -> dict[str, str]:
     """The headers to add to a request, in any case of names: `X-Amz-Date` and `Authorization`.
 
     `headers` are those that will be sent; `Host` must be among them. `raw_path` is percent-encoded, `query` has no
-    question mark and `amz_date` is the time now as YYYYMMDDTHHMMSSZ, in UTC.
+    question mark and `amz_date` is the time now as YYYYMMDDTHHMMSSZ, in UTC. S3 has paths signed as they are sent
+    (`encode_again` False), and wants the header `X-Amz-Content-Sha256`.
     """
     sent = [(name.lower(), value) for name, value in headers.items() if name.lower() not in NEVER_SIGNED]
     sent = [(name, value) for name, value in sent if name != "x-amz-date"] + [("x-amz-date", amz_date)]
@@ -193,7 +199,7 @@ def sign(
     if "host" not in names:
         raise ValueError("the Host header must be signed: pass it in headers")
     scope = Scope(amz_date[:8], region, service)
-    canonical = canonical_request(method, raw_path, query, by_name(sent), names, sha256(body).hexdigest())
+    canonical = canonical_request(method, raw_path, query, by_name(sent), names, sha256(body).hexdigest(), encode_again)
     signed = signature(secret, scope, string_to_sign(amz_date, scope, canonical))
     credential = f"{key_id}/{scope}"
     header = f"{ALGORITHM} Credential={credential}, SignedHeaders={';'.join(names)}, Signature={signed}"

@@ -18,11 +18,12 @@ from typing import Any, NamedTuple
 from batchyard import loglines
 from batchyard.access import tokens
 from batchyard.access.authenticate import SignedRequest, authenticate
-from batchyard.api import batch, extra, logs, sts
+from batchyard.api import batch, extra, logs, sts, tasks
 from batchyard.api.context import Call, Context
 from batchyard.api.streamed import Stream
 from batchyard.describe.arns import Arns
 from batchyard.errors import ApiError, BadSignature, ClientError, Forbidden, TooLarge
+from batchyard.model.tasktokens import PREFIX
 from batchyard.wire import faults, json11, query_xml, rest_json, router, validate
 from batchyard.wire.shapes import Shape
 
@@ -97,7 +98,7 @@ async def _serve(context: Context, scope: Scope, receive: Receive, send: Send) -
         return
     except Exception as error:
         if not isinstance(error, ApiError):
-            log.exception("request %s (%s %s) failed", request_id, scope["method"], scope.get("raw_path", b""))
+            log.exception("request %s (%s) failed", request_id, seen.operation or _asked(scope))
         answer = _Answer(*faults.render(error, _protocol(scope), request_id))
         if isinstance(error, TooLarge):
             answer.headers.append((b"connection", b"close"))  # the rest of its body is not read
@@ -133,8 +134,14 @@ def _tell(scope: Scope, seen: _Seen, answer: _Answer, took_s: float) -> None:
     fields: dict[str, Any] = {"status": answer.status, "ms": round(took_s * 1000, 2), "bytes": answer.size}
     if seen.key_id:
         fields["key"] = seen.key_id
-    operation = (seen.operation or f"{scope['method']} {path}")[:PATH_TOLD]
+    operation = (seen.operation or _asked(scope))[:PATH_TOLD]
     access.log(level, "%s", operation, extra=fields)
+
+
+def _asked(scope: Scope) -> str:
+    """Method and path, without the token that may be part of it."""
+    path = scope.get("raw_path", b"").decode("latin-1")
+    return f"{scope['method']} {tasks.told(path) if path.startswith(PREFIX) else path}"
 
 
 def _protocol(scope: Scope) -> str:
@@ -157,6 +164,8 @@ async def _answer(context: Context, scope: Scope, receive: Receive, request_id: 
         return _success(extra.health(), b"application/json", request_id)
     if (method, raw_path) == ("GET", extra.METRICS) and tokens.bears(headers, context.metrics_token):
         return _success(extra.metrics(context), extra.METRICS_TYPE, request_id)
+    if raw_path.startswith(PREFIX):
+        return _success(await tasks.answer(context, method, raw_path, headers), b"application/json", request_id)
     by_name = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
     action = query_xml.action(body) if raw_path == "/" else None
     route = router.route(method, raw_path, by_name.get("x-amz-target"), action)

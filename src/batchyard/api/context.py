@@ -11,12 +11,14 @@ from typing import Any
 from batchyard.access.authenticate import Directory
 from batchyard.admission.compiled import CompiledDefinition, compile_definition
 from batchyard.admission.managed import Machines
+from batchyard.api.beside import Beside
 from batchyard.api.shifts import Shifts
 from batchyard.config import Settings
 from batchyard.describe.arns import Arns
 from batchyard.describe.jobs import Words
 from batchyard.describe.names import Names
 from batchyard.ports import Clock, DefinitionRow, Intake, Reader
+from batchyard.ports.grants import Grants
 from batchyard.ports.journal import FollowerRow
 from batchyard.ports.logs import LogStore
 from batchyard.ports.upkeep import InstanceTypes, Upkeep
@@ -29,7 +31,8 @@ INVOCATION_ID = "amz-sdk-invocation-id"
 class Context:
     """All that outlives a call. `directory` knows the access keys; `wall_s` is wall time in seconds, by which
     signatures are judged; `mint` makes a new UUID in its usual text form; `metrics_token` lets read the metrics;
-    `machines` knows the instance types. `past` is a reader of its own for what is read in shifts beside the loop: who
+    `machines` knows the instance types; from `task_key` come the tokens of tasks, and `grants` gives them what they ask
+    with these, `beside` the loop. `past` is a reader of its own for what is read in shifts beside the loop: who
     asks `reader` never waits for it."""
 
     settings: Settings
@@ -45,8 +48,11 @@ class Context:
     metrics_token: str
     machines: Callable[[], Machines]
     catalogue: InstanceTypes
+    task_key: bytes
+    grants: Grants
     followers: Callable[[], list[FollowerRow]] = list  # how those are who follow the journal
     shifts: Shifts = field(default_factory=Shifts)
+    beside: Beside = field(default_factory=lambda: Beside("grants"))
     names: Names = field(init=False)
     definitions: Definitions = field(init=False)
 

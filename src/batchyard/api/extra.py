@@ -39,7 +39,7 @@ class ExtraRoute(NamedTuple):
 
 
 ROUTES = (
-    ExtraRoute("GET", HEALTH, "That the server answers, and its version. The only call that is not signed."),
+    ExtraRoute("GET", HEALTH, "That the server answers, and its version. It is not signed."),
     ExtraRoute("GET", DOCTOR, "What this machine can do for jobs, check by check; it may take seconds."),
     ExtraRoute(
         "GET",

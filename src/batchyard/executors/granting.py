@@ -47,7 +47,7 @@ class Granting(NamedTuple):
 
     def _role(self, spec: AttemptSpec, own: str) -> dict[str, str]:
         """Nothing without a place to assume roles at: SDKs would ask, and fail, where they could find credentials."""
-        if not role_of(spec.container):
+        if not role_of(spec.task or spec.container):
             return {}
         if not endpoints.of_service(endpoints.STS, self.settings.sts_url, self.environ, own):
             return {}

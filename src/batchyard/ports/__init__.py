@@ -278,6 +278,9 @@ class Reader(ConsumableReader, Instances, PolicyReader, Protocol):
 
     def job(self, region: str, uuid: str, index: int) -> JobRow | None: ...
 
+    def region_of(self, uuid: str) -> str | None:
+        """The region of a job; None if there is none of this UUID."""
+
     def waiting(self, row: JobRow) -> Waiting | None:
         """Where a job or child stands that was RUNNABLE when `row` was read; None if it is known no more.
 

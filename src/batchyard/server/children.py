@@ -15,6 +15,7 @@ import threading
 import time
 import uuid
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,6 +115,7 @@ def api_context(settings: Settings) -> Context:
     from batchyard.engine.bell import BellRope
     from batchyard.engine.clock import SteadyClock
     from batchyard.executors import gpus
+    from batchyard.grants.desk import Desk
     from batchyard.observe.joblogs import FileLogs
     from batchyard.store.intake import SqliteIntake
     from batchyard.store.journal import SqliteFollowers
@@ -140,6 +142,8 @@ def api_context(settings: Settings) -> Context:
         mint=lambda: str(uuid.uuid4()),
         upkeep=SqliteUpkeep(data, clock.now_ms, reserve_bytes),
         metrics_token=metrics_token(settings),
+        task_key=task_key(settings),
+        grants=Desk(settings, os.environ, partial(endpoint, data)),
         followers=SqliteFollowers(data),
         machines=catalogue.current,
         catalogue=catalogue,
@@ -250,6 +254,14 @@ def task_key(settings: Settings) -> bytes:
     from batchyard.access import task_key
 
     return task_key.ensure(settings.data_path / task_key.FILE)
+
+
+def endpoint(data: Path) -> str:
+    """Where this server answers; '' as long as it is not up."""
+    try:
+        return (data / "endpoint").read_text().strip()
+    except OSError:
+        return ""
 
 
 def run_api(settings: Settings, listener: int) -> None:

@@ -260,6 +260,10 @@ class SqliteReader:
                 return None
             return job_row(row, index, _progress(files.state, row[0], kept_as(found.nodes, index)))
 
+    def region_of(self, uuid: str) -> str | None:
+        row = _first(self._asked(_SUBMISSIONS.known, (columns.pack_uuid(uuid),)))
+        return row and row[2]
+
     def waiting(self, row: JobRow) -> Waiting | None:
         with self._snapshot() as (files, _):
             return waiting.waiting(files.state, files.asked, row)
