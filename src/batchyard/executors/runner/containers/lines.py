@@ -30,6 +30,19 @@ class Batch(NamedTuple):
     used: int  # bytes of the engine's log that they were made from
 
 
+class Message(NamedTuple):
+    """A line or a part of one, as an engine tells it by its API with times."""
+
+    time: str
+    stream: int
+    text: bytes
+
+    @classmethod
+    def of_frame(cls, stream: int, content: bytes) -> Message:
+        time, _, text = content.partition(b" ")
+        return cls(time.decode("ascii", "replace"), stream, text)
+
+
 class _Entry(msgspec.Struct, gc=False):
     """A line of json-file."""
 
@@ -118,7 +131,18 @@ def _of_k8s(chunk: bytes, patient: bool) -> Batch:
     return Batch(_runs(len(lines), time, lambda begin, end: b"".join(texts[begin:end])), used)
 
 
-# -- both ---------------------------------------------------------------------------------------------------------
+# -- what an engine tells ----------------------------------------------------------------------------------------
+
+
+def runs_of(messages: list[Message]) -> list[Run]:
+    """What messages say."""
+    order, _ = _in_order([each.stream for each in messages], [each.text[-1:] == b"\n" for each in messages])
+    messages = [messages[number] for number in order]
+    texts = [each.text for each in messages]
+    return _runs(len(texts), lambda number: messages[number].time, lambda begin, end: b"".join(texts[begin:end]))
+
+
+# -- all -------------------------------------------------------------------------------------------------------------
 
 
 def _in_order(streams: Sequence[object], whole: Sequence[bool]) -> tuple[list[int], int]:
@@ -157,12 +181,12 @@ def _runs(count: int, time: Callable[[int], str], written: Callable[[int, int], 
             if same + step < count and time(same + step)[:MILLISECOND] == first[:MILLISECOND]:
                 same += step
             step //= 2
-        runs.append((_at_ms(first), written(begin, same + 1)))
+        runs.append((at_ms(first), written(begin, same + 1)))
         begin = same + 1
     return runs
 
 
-def _at_ms(time: str) -> int:
+def at_ms(time: str) -> int:
     """0 for what is no time."""
     try:
         return (datetime.fromisoformat(time) - EPOCH) // timedelta(milliseconds=1)

@@ -13,13 +13,13 @@ import logging
 import os
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from batchyard.executors.runner.containers.lines import Batch, Run, parse
+from batchyard.executors.runner.containers.telling import Answers
 from batchyard.executors.runner.output import Log, OpenFile, RemoveFile
-
-if TYPE_CHECKING:
-    from docker import APIClient
+from batchyard.executors.runner.wire import EngineAbout
 
 log = logging.getLogger("batchyard.slot")
 
@@ -30,6 +30,7 @@ OPEN_FILES = 4  # of the engine's that we hold while we lag behind: they take ro
 PREDECESSORS = 9  # looked for behind an engine's file: .1, .2, ...
 FIRST_LINE = 1 << 17  # bytes in which the first line of a file ends: 16 KiB, each byte of which may be six
 MARK_BYTES = 1024  # written at once, so a mark is whole, or the one before is
+LOOKS = 5  # for a file that should be there
 LEAST_BYTES = 16 << 20
 MISSING = b"\n[batchyard: output may be missing here: the engine had thrown it away by then]\n"
 
@@ -49,11 +50,27 @@ def log_config(engine: str, log_bytes: int) -> dict[str, Any]:
     return {"Type": "json-file", "Config": config}
 
 
-def source_of(client: APIClient, container: str) -> Source:
-    """Where the engine keeps what the container writes. Raises OSError where we may not look, or what docker raises."""
-    path = client.inspect_container(container)["LogPath"]
-    os.stat(os.path.dirname(path))  # the file itself comes with the start
-    return Files(path)
+def source_of(_client: object, inspected: Mapping[str, Any], engine: EngineAbout) -> Source:
+    """Where to read what a container writes, by what the engine says of it once it was started.
+
+    Its own file where there is one that we may read, which costs the engine nothing; else what the engine tells.
+    """
+    path = inspected.get("LogPath")
+    if path and engine.local and _is_readable(path):
+        return Files(path)
+    return Answers(engine, inspected["Id"], follow=engine.name == "docker")
+
+
+def _is_readable(path: str) -> bool:
+    for _ in range(LOOKS):
+        try:
+            os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+            return True
+        except FileNotFoundError:
+            time.sleep(0.01)  # just being begun anew
+        except OSError:
+            break
+    return False
 
 
 class Source(Protocol):
@@ -88,10 +105,13 @@ class Reading:
         self.more = False  # there is more to take at once
 
     def attach(self, source: Source) -> None:
-        """Read from here on; what was read before is passed over. Raises OSError."""
-        self._source = source
-        if self._mark is not None and not source.go_on_from(self._mark["at"]):
-            self._log.put(MISSING, 0)
+        """Read from here on; what was read before is passed over."""
+        try:
+            if self._mark is not None and not source.go_on_from(self._mark["at"]):
+                self._log.put(MISSING, 0)
+        except OSError as error:
+            log.warning("the engine's log cannot be read: %s", error)
+        self._source = source  # last: others may take already
 
     def take(self, now_ms: int) -> None:
         """What has come by now, or a turn's worth of it, with the times that the engine gave it."""
