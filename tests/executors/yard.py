@@ -93,7 +93,8 @@ class Yard:
         self._numbers += 1
         uuid = f"00000000-0000-4000-8000-{self._numbers:012x}"
         container = {"command": list(command)}
-        container |= {name: more.pop(name) for name in ("environment", "user") if name in more}
+        own = ("image", "environment", "user", "resourceRequirements")
+        container |= {name: more.pop(name) for name in own if name in more}
         values = {
             "attempt": f"{uuid}.1",
             "job_id": uuid,

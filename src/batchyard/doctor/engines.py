@@ -47,6 +47,11 @@ KNOWN = (
 )
 
 
+def usual(environ: Mapping[str, str]) -> list[str]:
+    """Where engines usually listen: paths, in the order in which they are to be tried."""
+    return [path for engine in KNOWN for path in engine.sockets(environ)]
+
+
 def answers(path: str) -> bool:
     """Whether an engine answers the ping of Docker's API (Podman speaks it too) at the socket `path`."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

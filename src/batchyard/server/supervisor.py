@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from batchyard.config import Settings
+from batchyard.doctor import engines
 from batchyard.server.failures import ServeError
 
 log = logging.getLogger("batchyard.serve")
@@ -184,7 +185,8 @@ class Supervisor:
         settings = self._settings
         hidden = [path for path in (settings.access_key_file, settings.secrets_in, settings.secrets_dir) if path]
         hide = [word for path in hidden for word in ("--hide", path)]
-        engine = ["--executor", self._settings.executor, "--engine-socket", self._settings.engine_socket]
+        sockets = [self._settings.engine_socket] if self._settings.engine_socket else engines.usual(os.environ)
+        engine = ["--executor", self._settings.executor, *(f"--engine-socket={path}" for path in sockets)]
         said = ["--log-level", self._settings.log_level, "--log-format", self._settings.log_format]
         command = [sys.executable, "-P", "-m", "batchyard.executors.runner", "--data", data]
         return subprocess.Popen(

@@ -19,6 +19,7 @@ from setproctitle import setproctitle
 from batchyard import loglines
 from batchyard.executors.runner import about, memory, own_log, sandbox, slot
 from batchyard.executors.runner.parent import Runner
+from batchyard.executors.runner.wire import EngineAbout
 
 log = logging.getLogger("batchyard.runner")
 
@@ -29,7 +30,7 @@ def main() -> int:
     arguments = _arguments()
     loglines.setup("runner", arguments.log_level, arguments.log_format)
     data = os.path.realpath(arguments.data)
-    for name in ("logs", "work", "runner", "runner/slots", "runner/exits"):
+    for name in ("logs", "work", "runner", "runner/slots", "runner/exits", "runner/orders", "runner/pulls"):
         os.makedirs(os.path.join(data, name), mode=0o700, exist_ok=True)
     os.umask(0o077)
     lock = _lock(data)
@@ -52,9 +53,12 @@ def main() -> int:
     place = place._replace(groups=memory.make_base(data))
     if place.isolation == sandbox.SESSION and os.geteuid() == 0:
         _close_to_others(data)
-    about.write(place, weaker)
-    log.info("started", extra={"isolation": place.isolation, "memory_groups": place.groups, "weaker": weaker})
-    Runner(place, weaker, arguments.work_keep_hours).run()
+    engine, failure = _tried(arguments, data)
+    place = place._replace(engine=engine)
+    about.write(place, weaker, failure)
+    told = {"isolation": place.isolation, "memory_groups": place.groups, "weaker": weaker}
+    log.info("started", extra=told | {"engine": engine and engine.socket, "engine_failure": failure})
+    Runner(place, weaker, failure, arguments.work_keep_hours).run()
     return 0
 
 
@@ -66,7 +70,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--executor", choices=("auto", "container", "process"), default="process", help="process: try no engine"
     )
-    parser.add_argument("--engine-socket", default="", help="socket of the engine; empty: the usual ones are tried")
+    parser.add_argument(
+        "--engine-socket", action="append", default=[], help="of an engine to be tried; the first that passes is taken"
+    )
     parser.add_argument("--log-level", default="warning", help="what goes to runner.log")
     parser.add_argument("--log-format", choices=loglines.FORMATS, default=loglines.TEXT)
     parser.add_argument("--isolation", choices=sandbox.KINDS, help="instead of the best that works here")
@@ -86,6 +92,16 @@ def _lock(data: str) -> int | None:
                 os.close(lock)
                 return None
             time.sleep(0.02)
+
+
+def _tried(arguments: argparse.Namespace, data: str) -> tuple[EngineAbout | None, str | None]:
+    """The engine that runs containers, else why there is none."""
+    if arguments.executor == "process":
+        return None, "the setting executor is process"
+    from batchyard.executors.runner.containers import task, trial  # for all slots: they share what is imported here
+
+    assert task
+    return trial.find(arguments.engine_socket, data)
 
 
 def _trial(place: slot.Place) -> list[str]:

@@ -5,15 +5,24 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from batchyard.executors.runner import slot
 
 FILE = "about.json"
 
 
-def write(place: slot.Place, weaker: Sequence[str]) -> None:
+def engine(place: slot.Place) -> dict[str, Any] | None:
+    """What is told of the engine that runs containers."""
+    if place.engine is None:
+        return None
+    return {name: getattr(place.engine, name) for name in ("name", "version", "socket", "rootless")}
+
+
+def write(place: slot.Place, weaker: Sequence[str], engine_failure: str | None) -> None:
     """Write the file whole; readers see the old or the new one."""
     told = {"isolation": place.isolation, "weaker": list(weaker), "groups": place.groups, "uid": os.geteuid()}
+    told |= {"engine": engine(place), "engine_failure": engine_failure}
     path = os.path.join(place.data, "runner", FILE)
     with open(f"{path}.new", "w") as file:
         json.dump(told, file)

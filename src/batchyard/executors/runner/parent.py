@@ -18,9 +18,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
-from batchyard.executors.runner import memory, own_log, sandbox, seats, slot
+from batchyard.executors.runner import about, memory, orders, own_log, sandbox, seats, slot
 from batchyard.executors.runner.seats import Seat
-from batchyard.executors.runner.sweep import SWEEP_S, sweep_records, sweep_work
+from batchyard.executors.runner.sweep import SWEEP_S, sweep_containers, sweep_records, sweep_work
 from batchyard.executors.runner.wire import SOCKET, VERSION, Lines, connect, listen, record
 
 log = logging.getLogger("batchyard.runner")
@@ -29,6 +29,7 @@ LINGER_S = 10.0  # without a server and without a job, the runner leaves after t
 IDLE_S = 60.0  # an idle slot is let go after this
 QUIT_S = 3.0
 FORKS_PER_ORDER = 3  # a start whose slot dies before it claimed goes to another slot, so many times in all
+STEADY_S = 60.0  # a slot that held an attempt for so long did not die of it
 NOBODY = 65534
 QUIET_S = 0.5  # without news for so long is a quiet moment
 RELEASED_MOST = 20_000  # records that wait for one
@@ -37,16 +38,19 @@ RELEASED_MOST = 20_000  # records that wait for one
 class Runner:
     """One per data directory; the caller holds the lock."""
 
-    def __init__(self, place: slot.Place, weaker: list[str], work_keep_hours: float):
+    def __init__(self, place: slot.Place, weaker: list[str], engine_failure: str | None, work_keep_hours: float):
         self._place = place
         self._keep_s = work_keep_hours * 3600
         self._swept_s = -SWEEP_S
         hello = {"op": "hello", "version": VERSION, "isolation": place.isolation, "weaker": weaker}
+        hello |= {"engine": about.engine(place), "engine_failure": engine_failure}
         self._hello = _line(hello | {"memory_groups": place.groups is not None})
+        self._engine_failure = engine_failure
         runner = self._log_in = os.path.join(place.data, "runner")
         self._runner = os.open(runner, os.O_RDONLY | os.O_DIRECTORY)
         self._slots = os.open(os.path.join(runner, "slots"), os.O_RDONLY | os.O_DIRECTORY)
         self._exits = os.open(os.path.join(runner, "exits"), os.O_RDONLY | os.O_DIRECTORY)
+        self._orders = os.open(os.path.join(runner, "orders"), os.O_RDONLY | os.O_DIRECTORY)
         self._poll = select.epoll()
         self._readers: dict[int, Callable[[], None]] = {}
         self._clients: dict[int, Lines] = {}
@@ -64,6 +68,7 @@ class Runner:
         """Until nobody needs us."""
         self._attempts = dict.fromkeys(name for name in os.listdir(self._exits) if not name.startswith("."))
         self._adopt()
+        self._take_over()
         log.info("ready", extra={"adopted": len(self._seats), "known": len(self._attempts)})
         if self._place.groups:
             memory.remove_stale(self._place.groups, set(self._seats))
@@ -163,10 +168,40 @@ class Runner:
         if order.get("refused"):
             self._refuse(attempt, order["refused"], "refused")
             return
+        if order.get("how") == "container":
+            self._start_in_container(attempt, line)
+            return
         try:
             self._give(attempt, self._identity(order["user"]), line, 1)
         except KeyError:
             self._refuse(attempt, f"unable to find user {order['user']}: no matching entries in passwd file")
+
+    def _start_in_container(self, attempt: str, line: bytes) -> None:
+        if self._place.engine is None:
+            why = f"no container engine runs containers here ({self._engine_failure})"
+            self._refuse(attempt, f"CannotStartContainerError: {why}", "not_started")
+        else:
+            self._give(attempt, None, line, 1)
+
+    def _take_over(self) -> None:
+        """Go on with attempts in containers that are not over and that no living slot holds."""
+        for attempt in os.listdir(self._orders):
+            if self._attempts.get(attempt, self) is None and not self._has_record(attempt):
+                self._resume(attempt, 1)
+            elif self._attempts.get(attempt) is None:
+                orders.forget(self._orders, attempt)
+        self._sweep_containers()
+
+    def _resume(self, attempt: str, tries: int, stop: bytes = b"") -> None:
+        """Have a slot take over what another has left, and what that one was told to stop."""
+        log.warning("its slot is gone: another one goes on with it", extra={"attempt": attempt})
+        self._give(attempt, None, _line({"op": "resume", "attempt": attempt}), tries)
+        if stop:
+            self._pass_on(attempt, stop)
+
+    def _sweep_containers(self) -> None:
+        if self._place.engine is not None:
+            sweep_containers(self._place.data, self._place.engine)
 
     def _give(self, attempt: str, identity: sandbox.Identity | None, line: bytes, tries: int) -> None:
         seat = next((idle for idle in reversed(self._idle) if idle.identity == identity), None)
@@ -181,6 +216,7 @@ class Runner:
         log.debug("given", extra={"attempt": attempt, "slot": seat.name})
         self._attempts[attempt] = seat
         seat.attempt, seat.order, seat.started, seat.tries = attempt, line, None, tries
+        seat.given_s = time.monotonic()
         seat.lines.send(line)
         seat.lines.flush()
 
@@ -221,6 +257,7 @@ class Runner:
     def _pass_on(self, attempt: str, line: bytes) -> None:
         seat = self._attempts.get(attempt)
         if seat is not None:
+            seat.stop = line
             seat.lines.send(line)
             seat.lines.flush()
 
@@ -303,7 +340,7 @@ class Runner:
             if line.startswith(b'{"op":"started"'):
                 seat.started, seat.order = line, b""
                 self._tell(line)
-            elif line.startswith(b'{"op":"ended"'):
+            elif line.startswith((b'{"op":"ended"', b'{"op":"lost"')):
                 self._tell(line)
                 self._free(seat)
             elif line.startswith(b'{"op":"refused"'):
@@ -316,7 +353,7 @@ class Runner:
     def _free(self, seat: Seat) -> None:
         assert seat.attempt is not None
         self._attempts[seat.attempt] = None
-        seat.attempt, seat.order, seat.started = None, b"", None
+        seat.attempt, seat.order, seat.started, seat.stop = None, b"", None, b""
         seat.idle_since_s = time.monotonic()
         self._idle.append(seat)
 
@@ -348,6 +385,8 @@ class Runner:
         attempt = seat.attempt
         if not attempt:
             return
+        if seat.identity is None and self._goes_on(attempt, seat):
+            return
         log.warning("a slot ended with its job", extra={"attempt": attempt, "slot": seat.name})
         self._attempts[attempt] = None
         if not self._is_claimed(attempt):
@@ -360,6 +399,19 @@ class Runner:
         self._blame_memory(attempt, seat.started, kills)
         for client in self._clients.values():
             self._answer(attempt, client)
+
+    def _goes_on(self, attempt: str, seat: Seat) -> bool:
+        """Whether another slot takes over what a dead one held in containers. They live on without it."""
+        if not self._is_claimed(attempt) or self._has_record(attempt):
+            self._sweep_containers()
+            return False
+        tries = 1 if time.monotonic() - seat.given_s > STEADY_S else seat.tries + 1
+        if tries <= FORKS_PER_ORDER:
+            self._resume(attempt, tries, seat.stop)
+            return True
+        orders.forget(self._orders, attempt)
+        self._sweep_containers()
+        return False
 
     def _blame_memory(self, attempt: str, started: bytes | None, kills: int) -> None:
         """Record the end of an attempt whose slot the kernel killed with it: it was too large, nothing was lost."""

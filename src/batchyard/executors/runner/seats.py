@@ -28,6 +28,8 @@ class Seat:
         self.attempt: str | None = None
         self.order: bytes = b""  # kept until it is claimed for sure
         self.tries = 1
+        self.given_s = 0.0  # when the attempt was given to it
+        self.stop: bytes = b""  # the order to stop it, if there was one
         self.started: bytes | None = None  # the news of the running attempt, as the slot told it
         self.idle_since_s = time.monotonic()
 

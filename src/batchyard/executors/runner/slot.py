@@ -58,7 +58,9 @@ def begin(name: str, listener: socket.socket, place: Place, identity: sandbox.Id
         if identity is None:
             os.setsid()
             setproctitle(f"batchyard slot {place.data}")
-            Slot(_hall(place)).serve()
+            hall = _hall(place)
+            Slot(hall).serve()
+            hall.close()
             os._exit(0)
         group = _joined(place, name)
         if place.isolation == sandbox.SESSION:
@@ -226,8 +228,13 @@ class Slot:
 
     def _end(self) -> None:
         assert self._job is not None
-        record = self._job.finish()
-        self._unwritten, self._job = (self._job, record), None
+        job, self._job = self._job, None
+        record = job.finish()
+        if record is None:
+            self._tell({"op": "lost", "attempt": job.attempt})
+            job.recorded()
+            return
+        self._unwritten = (job, record)
         self._record()
         self._dirty = not self._room.is_clean()
 

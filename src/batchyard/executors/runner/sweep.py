@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
 
+from batchyard.executors.runner.wire import EngineAbout
+
 SWEEP_S = 600.0  # how often old working directories are looked for
 
 
@@ -36,6 +38,13 @@ def sweep_records(data: str, attempts: Sequence[str]) -> None:
                 os.unlink(os.path.join(data, "runner", "exits", attempt))
 
     _in_child(remove)
+
+
+def sweep_containers(data: str, engine: EngineAbout) -> None:
+    """Remove containers of attempts that are over."""
+    from batchyard.executors.runner.containers import leftovers  # only where there is an engine
+
+    _in_child(lambda: leftovers.remove(data, engine))
 
 
 def _in_child(work: Callable[[], None]) -> None:

@@ -35,6 +35,7 @@ class EngineAbout(NamedTuple):
     cgroups: int  # version of control groups: 1 or 2
     local: bool  # its processes are this machine's: they can be watched, and its files read
     api: str  # version of Docker's API to speak
+    ulimits: list[dict[str, Any]]  # that it gives where none are asked for, as it tells them
 
 
 class Lines:
