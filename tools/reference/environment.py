@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from batchyard import config
 from batchyard.executors import contract
+from batchyard.executors.granting import Granting
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import AttemptSpec
 from batchyard.model.needs import Needs
@@ -23,20 +26,37 @@ MEANINGS = {
     "TMPDIR": "A directory of this attempt's own, unless the definition says otherwise.",
     "AWS_REGION": "The region that the job was submitted in, unless the definition says otherwise.",
     "AWS_DEFAULT_REGION": "The same, for programs that look here.",
+    "AWS_ENDPOINT_URL": "As the setting `job_endpoints` or the server's environment says, unless the definition says "
+    "otherwise; so are AWS_ENDPOINT_URL_S3 and all others of the kind.",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI": "Where AWS's SDKs ask for the credentials of the job's role; only if it has "
+    "one and there is an STS at which it is assumed.",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN": "What they show there; it is worth nothing when the attempt is over.",
+    "ECS_CONTAINER_METADATA_URI_V4": "Where the task describes itself; add `/task` for the whole of it.",
 }
 WORK = "WORK"
+S3, SERVER = "http://127.0.0.1:9000", "http://127.0.0.1:22824"
+
+
+class Example(Granting):
+    """That of a server which is not there."""
+
+    def _own(self) -> str:
+        return SERVER
+
+
+GRANTING = Example(config.load({"data": "/DATA", "job_endpoints": S3, "sts_url": S3}, {}), b"", {})
 
 
 def page() -> str:
     single, child = variables(WHOLE), variables(3)
     if unexplained := child.keys() - MEANINGS.keys():
         raise SystemExit(f"tools/reference/environment.py: MEANINGS says nothing of {', '.join(sorted(unexplained))}")
-    batch = contract.batch_variables(spec(3))
+    theirs = contract.batch_variables(spec(3)) | GRANTING.variables(spec(3))
     rows = [
         (
             text.code(name),
-            text.code(child[name].replace(WORK, "DATA/work/ATTEMPT")),
-            "Batch: the definition cannot change it" if name in batch else "Batchyard: a start value",
+            text.code(re.sub("[0-9a-f]{64}", "TOKEN", child[name]).replace(WORK, "DATA/work/ATTEMPT")),
+            "Batch: the definition cannot change it" if name in theirs else "Batchyard: a start value",
             MEANINGS[name] + ("" if name in single or "Children" in MEANINGS[name] else " (children only)"),
         )
         for name in child
@@ -51,7 +71,7 @@ child 3 of an array.""",
 
 
 def variables(index: int) -> dict[str, str]:
-    return contract.environment(spec(index), config.load({"data": "/DATA"}, {}), WORK, {})
+    return contract.environment(spec(index), GRANTING.settings, WORK, {}, GRANTING)
 
 
 def spec(index: int) -> AttemptSpec:
@@ -71,5 +91,5 @@ def spec(index: int) -> AttemptSpec:
         needs=Needs(1000, 64, 0),
         timeout_s=None,
         opened_ms=0,
-        container={"command": ["./count.sh"]},
+        container={"command": ["./count.sh"], "jobRoleArn": "arn:aws:iam::123456789012:role/counter"},
     )

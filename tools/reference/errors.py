@@ -28,6 +28,11 @@ REASONS = (
     ("status reason", "any other", "The reason that was given when it was cancelled or terminated."),
     ("container reason", contract.OUT_OF_MEMORY, "It used more memory than it asked for. The exit code is 137."),
     ("container reason", "CannotStartContainerError: ...", "What kept it from being started."),
+    (
+        "container reason",
+        "ResourceInitializationError: unable to pull secrets or registry auth: ...",
+        "A secret is not to be had: which, and where it was looked for.",
+    ),
 )
 
 

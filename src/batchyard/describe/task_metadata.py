@@ -80,7 +80,7 @@ def container(shown: Shown, name: str) -> dict[str, Any]:
         "Type": "NORMAL",
         "ContainerARN": _container_arn(shown, docker_id),
         "LogDriver": "awslogs",
-        "LogOptions": _log_options(shown),
+        "LogOptions": _log_options(shown, name, given),
     }
     if shown.attempt.started_ms is not None:
         described["StartedAt"] = _time(shown.attempt.started_ms)
@@ -127,8 +127,8 @@ def _container_arn(shown: Shown, docker_id: str) -> str:
     return f"{prefix}:container/{cluster}/{ids.task_id(shown.name)}/{uuid.UUID(docker_id[:32])}"
 
 
-def _log_options(shown: Shown) -> dict[str, str]:
-    place = log_place(shown.job.region, shown.family[0], shown.work.container)
+def _log_options(shown: Shown, name: str, given: dict[str, Any]) -> dict[str, str]:
+    place = log_place(shown.job.region, shown.family[0], given, name)
     return {
         "awslogs-group": place.group,
         "awslogs-region": place.region,
