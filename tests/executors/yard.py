@@ -93,8 +93,7 @@ class Yard:
         self._numbers += 1
         uuid = f"00000000-0000-4000-8000-{self._numbers:012x}"
         container = {"command": list(command)}
-        own = ("image", "environment", "user", "resourceRequirements")
-        container |= {name: more.pop(name) for name in own if name in more}
+        container |= {name: more.pop(name) for name in list(more) if name not in AttemptSpec._fields}
         values = {
             "attempt": f"{uuid}.1",
             "job_id": uuid,

@@ -135,16 +135,22 @@ def _in_containers(spec: AttemptSpec, given: _Given) -> dict[str, Any]:
 def _as_process(spec: AttemptSpec, given: _Given) -> dict[str, Any]:
     """`deny` are devices that the job must not open, `memory_mib` 0 is no limit."""
     name, properties = _containers(spec)[0]
-    settings = given.settings
+    settings, whole, linux = given.settings, spec.task or spec.container, properties.get("linuxParameters") or {}
     variables = environment(spec, settings, f"{settings.data}/work/{spec.attempt}", given.environ, given.granting)
     return {
         "how": PROCESS,
+        "container": name,
         "user": properties.get("user") or None,
         "argv": list(properties.get("command") or ()),
         "env": variables | gpus.variables(spec.devices, settings.gpus > 0, given.gpus),
         "ask": given.granting.ask(spec, {name: properties}) if given.granting else None,
         "deny": gpus.foreign(spec.devices, given.gpus),
         "memory_mib": spec.needs.memory_mib,
+        "ulimits": container_orders.ulimits(properties),
+        "read_only": bool(properties.get("readonlyRootFilesystem")),
+        "shm_mib": linux.get("sharedMemorySize"),
+        "tmpfs": container_orders.tmpfs(properties),
+        "mounts": container_orders.mounts(properties, whole.get("volumes") or (), settings),
     }
 
 

@@ -17,12 +17,22 @@ import time
 from setproctitle import setproctitle
 
 from batchyard import loglines
-from batchyard.executors.runner import about, memory, own_log, sandbox, slot
+from batchyard.executors.runner import about, memory, own_log, sandbox, slot, volumes
 from batchyard.executors.runner.parent import Runner
 from batchyard.executors.runner.wire import EngineAbout
 
 log = logging.getLogger("batchyard.runner")
 
+DIRECTORIES = (
+    "logs",
+    "work",
+    volumes.KEPT_IN,
+    "runner",
+    "runner/slots",
+    "runner/exits",
+    "runner/orders",
+    "runner/pulls",
+)
 LOCK_WAIT_S = 0.5  # a child that a killed runner was just forking holds the lock for a moment
 
 
@@ -30,7 +40,7 @@ def main() -> int:
     arguments = _arguments()
     loglines.setup("runner", arguments.log_level, arguments.log_format)
     data = os.path.realpath(arguments.data)
-    for name in ("logs", "work", "runner", "runner/slots", "runner/exits", "runner/orders", "runner/pulls"):
+    for name in DIRECTORIES:
         os.makedirs(os.path.join(data, name), mode=0o700, exist_ok=True)
     os.umask(0o077)
     lock = _lock(data)

@@ -8,28 +8,32 @@ import os
 import resource
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from batchyard.executors.runner import memory, sandbox
+from batchyard.executors.runner import limits, memory, mounting, preparing, sandbox, zips
 from batchyard.executors.runner.desk import Desk
 from batchyard.executors.runner.files import Files
 from batchyard.executors.runner.output import Output
+from batchyard.executors.runner.preparing import Preparation
+from batchyard.executors.runner.spawn import spawn
 from batchyard.executors.runner.wire import boot_s, record
 
 COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE = 127, 126
 TICK_MS = 100
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-
-# Python ignores these; a job starts with the defaults.
-DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+ALONE = "default"  # the name of a job's only container, in what the server answers
 
 
 class StartError(Exception):
-    """The main process could not be started; `code` is the exit code that says so, if there is one."""
+    """The main process could not be started; `code` is the exit code that says so, if there is one. The message is the
+    `whole` reason, as ECS words it, or the words after `CannotStartContainerError`."""
 
-    def __init__(self, code: int | None, message: str):
+    def __init__(self, code: int | None, message: str, whole: bool = False):
         super().__init__(message)
         self.code = code
+        self.whole = whole
 
 
 @dataclass
@@ -43,14 +47,17 @@ class Room(Files):
     desk: Desk
     group: memory.Group | None  # counts and bounds memory; None: we look at the processes from time to time
     watched: dict[str, list[str]]  # directories of the slot's own, and what is in them between jobs
+    works: int  # the open directory of working directories
+    volumes: int  # the open directory of volumes that are ours to make
+    spoiled: bool = False  # whether something could not be undone
 
     def job(self, order: dict) -> Job:
         return Job(order, self)
 
     def is_clean(self) -> bool:
         """Whether the last job left nothing that the next one could find."""
-        if not self.isolated:
-            return True
+        if self.spoiled or not self.isolated:
+            return not self.spoiled
         for path, names in self.watched.items():
             if os.listdir(path) != names:
                 return False
@@ -83,27 +90,75 @@ class Job:
         self._cpu_s = 0.0
         self._memory_at = self._tick_at = 0.0
         self.over = False
+        self._preparation: Preparation | None = None
+        self._mounts: mounting.Mounts | None = None
         self._denied: list[str] = []  # devices that the job must not open
         self._status: int | None = None  # of the main process, once it is reaped
 
     # -- start ----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Claim the attempt and start its main process; if that fails it is `over`.
+        """Claim the attempt and start its main process, or what prepares it; if that fails it is `over`.
 
         Raises Claimed when it was claimed before.
         """
         self._room.claim(self.attempt)
+        with self._failing():
+            self._furnish()
+            if preparing.asked(self._order):
+                if self._room.group is not None:
+                    self._room.group.begin(0)
+                self._preparation = Preparation(self._order)
+            else:
+                self._launch()
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """What goes wrong within is why the job could not start."""
         try:
-            self._prepare()
-            self._spawn()
+            yield
         except StartError as error:
             self._start_error = error
+        except mounting.MountError as error:
+            self._start_error = StartError(None, str(error))
         except (OSError, ValueError) as error:
             self._start_error = StartError(None, str(error))
         self.over = self._start_error is not None
 
-    def _prepare(self) -> None:
+    def _prepared(self) -> None:
+        """What was asked for is there: the job can start."""
+        assert self._preparation is not None
+        told, self._preparation = self._preparation.result(), None
+        with self._failing():
+            if told["error"]:
+                raise StartError(None, told["error"], whole=True)
+            self._order["env"] = self._order["env"] | told["secrets"]
+            if self._order.get("zip"):
+                self._order["argv"] = self._of_application(self._order["argv"])
+            self._launch()
+
+    def _of_application(self, argv: list[str]) -> list[str]:
+        """The command, whose first word may name a file of the application."""
+        found = zips.holds(self._room.desk.directory, argv[0]) if argv else None
+        return argv if found is None else [f"{self._room.data}/work/{self.attempt}/{found}", *argv[1:]]
+
+    def _launch(self) -> None:
+        """Mount what the job asks to see, and start it."""
+        room, order = self._room, self._order
+        if order.get("cannot_start"):
+            raise StartError(None, order["cannot_start"])
+        if not order["argv"]:
+            raise StartError(
+                None, "no command is given, and without an image there is none to fall back on; give one in `command`"
+            )
+        limits.check(order.get("ulimits") or ())
+        if room.isolated and mounting.asked(order):
+            self._mounts = mounting.Mounts(order, room.data, room.identity, room.volumes, room.works)
+        elif not room.isolated and (refusal := mounting.refusal(order)):
+            raise StartError(None, refusal)
+        self._spawn()
+
+    def _furnish(self) -> None:
         """Log, index and a fresh working directory, seen at its usual path."""
         room, name = self._room, self.attempt
         self.output = Output(*room.log_files(self._order["day"], name), self._order["log_bytes"], self._now_ms())
@@ -122,31 +177,19 @@ class Job:
             os.fchdir(room.desk.directory)
 
     def _spawn(self) -> None:
-        argv, environ = self._order["argv"], self._order["env"]
-        if self._order.get("cannot_start"):
-            raise StartError(None, self._order["cannot_start"])
-        if not argv:
-            raise StartError(
-                None, "no command is given, and without an image there is none to fall back on; give one in `command`"
-            )
-        actions = (
-            (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_DUP2, self.output.writer, 1),
-            (os.POSIX_SPAWN_DUP2, self.output.writer, 2),
-        )
         if self._room.group is not None:
             self._room.group.begin(self._order["memory_mib"])
             self.oom_kills_before = self._room.group.kills
         self._started_s, now_ms = boot_s(), time.time_ns() // 1_000_000
         with memory.first_choice():
-            self.pid = self._find_and_spawn(argv, environ, actions)
+            self.pid = self._find_and_spawn(self._order["argv"], self._order["env"])
         self.pidfd = os.pidfd_open(self.pid)
         self.started_ms = now_ms
         self.output.started()
         timeout_s = self._order["timeout_s"]
         self._end_at = None if timeout_s is None else self._started_s + timeout_s
 
-    def _find_and_spawn(self, argv: list[str], environ: dict[str, str], actions: tuple) -> int:
+    def _find_and_spawn(self, argv: list[str], environ: dict[str, str]) -> int:
         """Like execvp with the job's PATH and identity, which are not ours."""
         name, denied = argv[0], None
         for path in [name] if "/" in name else _candidates(name, environ.get("PATH", "")):
@@ -156,10 +199,7 @@ class Job:
                 denied = path
                 continue
             try:
-                return os.posix_spawn(
-                    path, argv, environ, file_actions=actions, setsid=True, resetids=True,
-                    setsigmask=(), setsigdef=DEFAULT_SIGNALS,
-                )  # fmt: skip
+                return spawn(path, argv, environ, self.output.writer, self._order.get("ulimits") or ())
             except PermissionError:
                 denied = path
             except OSError as error:
@@ -174,6 +214,8 @@ class Job:
 
     def sources(self) -> list[int]:
         """Descriptors to watch."""
+        if self._preparation is not None:
+            return [self._preparation.pipe]
         pipe = self.output.pipe
         return [self.pidfd] if pipe < 0 or self.output.pause_until_s > boot_s() else [self.pidfd, pipe]
 
@@ -184,6 +226,10 @@ class Job:
 
     def attend(self, ready: set[int]) -> None:
         """See to what is `ready`, and now and then to the clock: a flood of output leaves no quiet moment."""
+        if self._preparation is not None:
+            if self._preparation.pipe in ready and not self._preparation.more():
+                self._prepared()
+            return
         if self.output.pipe in ready:
             self.output.drain(boot_s())
         if self.pidfd in ready:
@@ -211,6 +257,8 @@ class Job:
     def stop(self, grace_s: float | None = None) -> None:
         """SIGTERM to the main process and its group; SIGKILL to all after the grace time, which is the order's unless
         another is given. Without any, SIGKILL at once. Told again, it kills when the first of them is over."""
+        if self._preparation is not None:
+            self._start_error, self.over = StartError(None, "it was stopped before it began"), True
         if not self.pid:
             return
         told, now_s = self._kill_at is not None, boot_s()
@@ -267,6 +315,9 @@ class Job:
     def finish(self) -> bytes:
         """Kill and reap what is left, close and clean; returns the exit record, not yet written."""
         exit_code = term_signal = None
+        if self._preparation is not None:
+            self.kill()
+            self._preparation.end()
         if self.pid:
             status = self._reap()
             if os.WIFSIGNALED(status):
@@ -292,7 +343,8 @@ class Job:
             signal=term_signal,
             oom=self._oom,
             timed_out=self._timed_out,
-            start_error=str(error) if error else None,
+            start_error=str(error) if error and not error.whole else None,
+            not_started=str(error) if error and error.whole else None,
             peak_memory_bytes=self._peak_bytes or None,
             cpu_ms=int(self._cpu_s * 1000),
         )
@@ -347,6 +399,11 @@ class Job:
 
     def _leave(self) -> None:
         """Out of the working directory, which is seen no more."""
+        if self._mounts is not None:
+            try:
+                self._mounts.leave()
+            except OSError:
+                self._room.spoiled = True
         os.chdir("/")
         for path in self._denied:
             sandbox.unmount(path)

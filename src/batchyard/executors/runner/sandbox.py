@@ -65,21 +65,23 @@ class Identity(NamedTuple):
     groups: tuple[int, ...]
 
 
-def _check(result: int, what: str) -> None:
+def check(result: int, what: str) -> int:
+    """What a call of the C library returned. Raises OSError if it failed."""
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")
+    return result
 
 
 def _prctl(option: int, *arguments: int) -> None:
     padded = [ctypes.c_ulong(value) for value in (*arguments, 0, 0, 0, 0)[:4]]
-    _check(_libc.prctl(option, *padded), f"prctl({option})")
+    check(_libc.prctl(option, *padded), f"prctl({option})")
 
 
 def _mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
     encoded = [value.encode(errors="surrogateescape") if value is not None else None for value in (kind, data)]
     source_bytes, target_bytes = os.fsencode(source), os.fsencode(target)
-    _check(_libc.mount(source_bytes, target_bytes, encoded[0], ctypes.c_ulong(flags), encoded[1]), f"mount on {target}")
+    check(_libc.mount(source_bytes, target_bytes, encoded[0], ctypes.c_ulong(flags), encoded[1]), f"mount on {target}")
 
 
 def bind(source: str, target: str) -> None:
@@ -89,7 +91,7 @@ def bind(source: str, target: str) -> None:
 
 def unmount(target: str) -> None:
     """Take what is mounted on `target` out of sight, even while in use."""
-    _check(_libc.umount2(os.fsencode(target), _MNT_DETACH), f"umount {target}")
+    check(_libc.umount2(os.fsencode(target), _MNT_DETACH), f"umount {target}")
 
 
 def deny(device: str) -> None:
@@ -113,10 +115,10 @@ def separate(kind: str) -> None:
     """Leave the namespaces of the machine; the next child is the init of a PID namespace. Raises OSError."""
     flags = _CLONE_NEWPID | _CLONE_NEWNS | _CLONE_NEWIPC
     if kind == NAMESPACES:
-        _check(_libc.unshare(flags), "unshare")
+        check(_libc.unshare(flags), "unshare")
         return
     uid, gid = os.geteuid(), os.getegid()
-    _check(_libc.unshare(flags | _CLONE_NEWUSER), "unshare")
+    check(_libc.unshare(flags | _CLONE_NEWUSER), "unshare")
     _prctl(_PR_SET_DUMPABLE, 1)  # else our own maps belong to root
     for name, line in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
         with open(f"/proc/self/{name}", "w") as file:
@@ -221,10 +223,10 @@ def drop_capabilities() -> None:
             _prctl(_PR_CAPBSET_DROP, number)
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     header, sets = _Header(_CAPABILITY_VERSION_3, 0), (_Sets * 2)()
-    _check(_libc.capget(ctypes.byref(header), sets), "capget")
+    check(_libc.capget(ctypes.byref(header), sets), "capget")
     for part in sets:
         part.inheritable = 0
-    _check(_libc.capset(ctypes.byref(header), sets), "capset")
+    check(_libc.capset(ctypes.byref(header), sets), "capset")
 
 
 def become(identity: Identity) -> None:
@@ -232,6 +234,22 @@ def become(identity: Identity) -> None:
     os.setgroups(identity.groups)
     os.setresgid(identity.gid, 0, 0)
     os.setresuid(identity.uid, 0, 0)
+
+
+def become_for_good() -> None:
+    """In a child: be only whom we really are, with a job's capabilities at most, and unseen by others of that user."""
+    uid, gid = os.getuid(), os.getgid()
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    header, sets = _Header(_CAPABILITY_VERSION_3, 0), (_Sets * 2)()
+    check(_libc.capget(ctypes.byref(header), sets), "capget")
+    for number, part in enumerate(sets):
+        kept = sum(1 << capability - 32 * number for capability in KEPT_CAPABILITIES if capability // 32 == number)
+        part.effective &= kept
+        part.permitted &= kept
+        part.inheritable = 0
+    check(_libc.capset(ctypes.byref(header), sets), "capset")
+    hide_memory()
 
 
 def best_kind(trial: Callable[[str], list[str]]) -> tuple[str, list[str]]:

@@ -19,6 +19,7 @@ from batchyard.executors.runner import memory, sandbox
 from batchyard.executors.runner.desk import Desk
 from batchyard.executors.runner.files import Claimed
 from batchyard.executors.runner.job import Job, Room
+from batchyard.executors.runner.volumes import KEPT_IN
 from batchyard.executors.runner.wire import EngineAbout, Lines, boot_s
 
 if TYPE_CHECKING:
@@ -101,9 +102,9 @@ def _hall(place: Place) -> Hall:
 
 def furnished_room(name: str, place: Place, identity: sandbox.Identity, group: memory.Group | None) -> Room:
     """Open what the slot needs, hide the rest, give up what jobs must not have."""
-    exits, logs, work = (
+    exits, logs, work, volumes = (
         os.open(os.path.join(place.data, path), os.O_RDONLY | os.O_DIRECTORY)
-        for path in ("runner/exits", "logs", "work")
+        for path in ("runner/exits", "logs", "work", KEPT_IN)
     )
     os.umask(0o022)
     isolated = place.isolation != sandbox.SESSION
@@ -125,7 +126,7 @@ def furnished_room(name: str, place: Place, identity: sandbox.Identity, group: m
     own_proc = isolated and os.readlink("/proc/self") == "1"
     watched = {path: os.listdir(path) for path in own}
     desk = Desk(work, name, identity)
-    return Room(place.data, exits, logs, name, isolated, own_proc, identity, desk, group, watched)
+    return Room(place.data, exits, logs, name, isolated, own_proc, identity, desk, group, watched, work, volumes)
 
 
 class Slot:

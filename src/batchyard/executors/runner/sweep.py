@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from batchyard.executors.runner.wire import EngineAbout
 
+OWN_VOLUMES = ".volumes"  # ends the name of the directory that holds an attempt's own volumes
 SWEEP_S = 600.0  # how often old working directories are looked for
 
 
@@ -23,7 +24,7 @@ def sweep_work(data: str, before_s: float, kept: Container[str]) -> None:
         slots = {f".{name}" for name in os.listdir(os.path.join(data, "runner", "slots"))}  # their desks: desk.py
         for name in os.listdir(os.path.join(data, "work")):
             path = os.path.join(data, "work", name)
-            if name not in kept and name not in slots and os.lstat(path).st_mtime < before_s:
+            if name.removesuffix(OWN_VOLUMES) not in kept and name not in slots and os.lstat(path).st_mtime < before_s:
                 shutil.rmtree(path, ignore_errors=True)
 
     _in_child(remove)
