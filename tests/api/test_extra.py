@@ -86,7 +86,7 @@ def test_the_doctor(server, tmp_path):
 
 
 def test_the_doctor_says_how_those_are_to_whom_events_go(server, monkeypatch):
-    monkeypatch.setattr("batchyard.doctor.checks.examine", lambda data: [])
+    monkeypatch.setattr("batchyard.doctor.checks.examine", lambda *_: [])
     server.context.followers = lambda: [
         FollowerRow("event_file /tmp/e", 0, 0, None, None),
         FollowerRow("event_webhooks host 1f2e3d4c", 12, 3, "host answers 500", 1_700_000_000_000),
@@ -110,7 +110,7 @@ def test_the_doctor_is_signed_for_and_only_read(server):
 def test_a_slow_machine_does_not_keep_other_callers_waiting(server, monkeypatch):
     """The checks ask commands and sockets, so they are made outside of the event loop."""
 
-    def slow(_):
+    def slow(*_):
         threads.append(threading.current_thread())
         return []
 

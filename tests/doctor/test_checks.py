@@ -175,3 +175,51 @@ def test_what_is_no_word_of_a_runner_is_nothing_known(tmp_path, text):
     tell(tmp_path)
     about.path(tmp_path).write_text(text)
     assert about.read(tmp_path) is None
+
+
+ENGINE = {"name": "docker", "version": "20.10.24", "socket": "/run/e.sock", "rootless": False}
+
+
+@pytest.mark.parametrize(
+    ("executor", "told", "word", "sentence"),
+    [
+        ("auto", {"engine": ENGINE}, "ok", "Jobs run in containers, by docker 20.10.24 at /run/e.sock."),
+        (
+            "container",
+            {"engine": ENGINE | {"rootless": True}},
+            "ok",
+            "Jobs run in containers of the server's own user, by docker 20.10.24 at /run/e.sock.",
+        ),
+        (
+            "auto",
+            {"engine": None, "engine_failure": "/run/e.sock: there is no such socket"},
+            "weaker",
+            "Jobs run as processes, without their images: /run/e.sock: there is no such socket.",
+        ),
+        (
+            "container",
+            {"engine": None, "engine_failure": "x"},
+            "missing",
+            "Jobs cannot start: the setting executor is container, and no engine does: x.",
+        ),
+        ("process", {"engine": ENGINE}, "ok", "Jobs run as processes: the setting executor says so."),
+    ],
+)
+def test_which_executor_jobs_have_and_why(tmp_path, monkeypatch, executor, told, word, sentence):
+    tell(tmp_path, **told)
+    check = {each.name: each for each in checks.examine(tmp_path, executor)}["executor"]
+    assert (check.word, check.sentence) == (word, sentence)
+    assert check.remedy or check.word == "ok"
+
+
+def test_the_engine_in_use_is_asked_at_the_socket_that_the_runner_found(examined, tmp_path):
+    tell(tmp_path, engine=ENGINE | {"socket": str(tmp_path / "used.sock")})
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "used.sock"))
+        found = examined()
+    assert str(tmp_path / "used.sock") in found["docker"].sentence or found["docker"].word == checks.MISSING
+    assert "Jobs do not use it." in found["podman"].sentence
+
+
+def test_before_a_runner_has_tried_engines_it_is_not_known(examined):
+    assert examined()["executor"].word == checks.MISSING

@@ -73,7 +73,8 @@ def fate(operation: str, operate: Callable, path: tuple[str, ...]) -> tuple[str,
     if not found.is_ever_taken:
         return "refused", refusals
     if found.has_effect or (found.refused and is_read):
-        return "honoured", f"Refused: {refusals}" if refusals else remark
+        told = " ".join(each for each in found.notices if each not in remark)
+        return "honoured", " ".join(each for each in (f"Refused: {refusals}" if refusals else remark, told) if each)
     if found.notices:
         return "noticed", " ".join(found.notices)
     if found.is_stored:

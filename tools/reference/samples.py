@@ -15,7 +15,7 @@ DEFINITION: dict[str, Any] = {
     "jobDefinitionName": "base",
     "type": "container",
     "parameters": {"x": "1"},
-    "containerProperties": {"image": "host", "command": ["echo", "Ref::x"], "resourceRequirements": NEEDS},
+    "containerProperties": {"image": "busybox", "command": ["echo", "Ref::x"], "resourceRequirements": NEEDS},
 }
 NODES: dict[str, Any] = {
     "type": "multinode",
@@ -23,7 +23,7 @@ NODES: dict[str, Any] = {
         "numNodes": 2,
         "mainNode": 0,
         "nodeRangeProperties": [
-            {"targetNodes": "0:", "container": {"image": "host", "command": ["date"], "resourceRequirements": NEEDS}}
+            {"targetNodes": "0:", "container": {"image": "busybox", "command": ["date"], "resourceRequirements": NEEDS}}
         ],
     },
 }
@@ -70,7 +70,7 @@ SAMPLES: dict[str, tuple[dict[str, Any], ...]] = {
         for each in ("EC2", "FARGATE", "MANAGED_INSTANCES")
     ),
     "RegisterJobDefinition.containerProperties": (
-        {"containerProperties": {"image": "host", "command": ["date"], "resourceRequirements": NEEDS}},
+        {"containerProperties": {"image": "busybox", "command": ["date"], "resourceRequirements": NEEDS}},
     ),
     "RegisterJobDefinition.containerProperties.vcpus": (
         {"containerProperties": {"vcpus": 2, "resourceRequirements": NEEDS[1:]}},
@@ -82,7 +82,14 @@ SAMPLES: dict[str, tuple[dict[str, Any], ...]] = {
         {"containerProperties": {"resourceRequirements": [*NEEDS[1:], {"type": "VCPU", "value": "2"}]}},
         {"containerProperties": {"resourceRequirements": [*NEEDS, {"type": "GPU", "value": "1"}]}},
     ),
-    "RegisterJobDefinition.containerProperties.volumes": ({"containerProperties": {"volumes": [VOLUME]}},),
+    "RegisterJobDefinition.containerProperties.volumes": (
+        {
+            "containerProperties": {
+                "volumes": [VOLUME],
+                "mountPoints": [{"sourceVolume": "v", "containerPath": "/srv"}],
+            }
+        },
+    ),
     "RegisterJobDefinition.containerProperties.mountPoints": (
         {
             "containerProperties": {

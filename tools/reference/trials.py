@@ -16,10 +16,20 @@ import msgspec
 from msgspec import Struct, UnsetType
 
 from batchyard import config
-from batchyard.admission import compiled, consumables, environments, job_definitions, jobs, queues, scheduling_policies
+from batchyard.admission import (
+    compiled,
+    consumables,
+    environments,
+    executor_notices,
+    job_definitions,
+    jobs,
+    queues,
+    scheduling_policies,
+)
 from batchyard.catalogue.reader import built_in
 from batchyard.errors import ApiError, ClientError
 from batchyard.executors import contract
+from batchyard.executors.granting import Granting
 from batchyard.model.environments import Capacity
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import AttemptSpec, work_of
@@ -39,6 +49,16 @@ from reference.samples import (
     SUBMISSION,
     UUID,
 )
+
+# One with containers, one with processes only.
+MACHINES = (executor_notices.Machine(engine="docker", roles=True), executor_notices.Machine(roles=True))
+
+
+class _Answering(Granting):
+    """As of a server that answers."""
+
+    def _own(self) -> str:
+        return "http://127.0.0.1:22824"
 
 
 class Outcome(NamedTuple):
@@ -114,8 +134,15 @@ def _submitted(request: shapes.SubmitJobRequest, body: dict[str, Any] | None = N
         opened_ms=NOW_MS,
         **work_of(stored, job.nodes, WHOLE)._asdict(),
     )
-    order = contract.order(spec, config.load({"data": "/DATA"}, {}), {})
-    return Outcome((job._replace(body=b""), order), tuple(stored.pop("notices")), stored)
+    settings = config.load({"data": "/DATA", "efs": "fs-1=/efs", "sts_url": "http://127.0.0.1:1"}, {})
+    work = work_of(stored, job.nodes, WHOLE)
+    orders, said = [], stored.pop("notices")
+    for machine in MACHINES:
+        engine = contract.Engine(machine.engine, "24", "/run/docker.sock", False) if machine.engine else None
+        orders.append(contract.order(spec, settings, {}, granting=_Answering(settings, b"key", {}), engine=engine))
+        told = executor_notices.of_job(work.containers, work.task, machine)
+        said += told if engine else [f"As a process: {each}" for each in told if each not in said]
+    return Outcome((job._replace(body=b""), *orders), tuple(dict.fromkeys(said)), stored)
 
 
 def _environment(request: shapes.CreateComputeEnvironmentRequest) -> Outcome:

@@ -1,8 +1,8 @@
 """What a job asks for and does not get, as plain sentences in the job's `notices`.
 
 Never mixed into statusReason, container.reason or the log, which clients match. Empty members ask for nothing. What
-depends on the machine as it is when one looks is added then (``doctor/about.py``). The sentences speak of jobs that
-run as processes on this machine, the only executor there is so far.
+depends on the executor that the job has, and on the machine as it is when one looks, is added then
+(``executor_notices.py``, ``doctor/about.py``).
 """
 
 from __future__ import annotations
@@ -12,25 +12,24 @@ from typing import Any
 
 from batchyard.model.logplaces import DEFAULT_GROUP, GROUP_OPTION, PREFIX_OPTION
 
-# Member of the container -> why it has no effect. `{value}` is what was asked.
+# Member of the container or the task -> why it has no effect. `{value}` is what was asked.
 _WITHOUT_EFFECT = {
-    "image": "image {value} is not used: the command runs as a process on this machine, with its files.",
-    "volumes": "volumes are not mounted: the job sees this machine's files.",
-    "mountPoints": "mountPoints are not mounted: the job sees this machine's files.",
-    "linuxParameters": "linuxParameters are not applied.",
-    "ulimits": "ulimits are not applied: the server's own limits hold.",
-    "secrets": "secrets are not fetched: their environment variables are not set.",
-    "jobRoleArn": "jobRoleArn {value} gives no credentials: pass them in the environment if the job needs them.",
-    "executionRoleArn": "executionRoleArn {value} gives no credentials: nothing is pulled or fetched with it.",
-    "privileged": "privileged gives no extra rights.",
-    "readonlyRootFilesystem": "readonlyRootFilesystem is not applied: the job may write where its user may.",
+    "executionRoleArn": "executionRoleArn {value} gives no credentials: secrets and registries are asked with those of "
+    "the server.",
     "enableExecuteCommand": "enableExecuteCommand has no effect: no session can be opened into the job.",
-    "repositoryCredentials": "repositoryCredentials are not used: no image is pulled.",
-    "networkConfiguration": "networkConfiguration has no effect: the job uses this machine's network.",
+    "networkConfiguration": "networkConfiguration has no effect: the job uses this machine's network, or the one that "
+    "the setting container_network names.",
     "fargatePlatformConfiguration": "fargatePlatformConfiguration has no effect: the platform is this machine.",
-    "runtimePlatform": "runtimePlatform is not looked at: the command runs on this machine's system and processor.",
+    "platformVersion": "platformVersion {value} has no effect: the platform is this machine.",
     "ephemeralStorage": "ephemeralStorage is not set aside: the job shares this machine's disk.",
     "instanceType": "instanceType {value} is only for multi-node jobs and has no effect.",
+    "firelensConfiguration": "firelensConfiguration has no effect: no log router is run.",
+}
+_OF_FILE_SYSTEM = {
+    "transitEncryption": "transitEncryption has no effect: a directory of this machine stands for the file system.",
+    "transitEncryptionPort": "transitEncryptionPort has no effect: a directory of this machine stands for the file "
+    "system.",
+    "iam": "authorizationConfig.iam has no effect: a directory of this machine stands for the file system.",
 }
 _APPLIED = (GROUP_OPTION, PREFIX_OPTION, "awslogs-create-group")  # groups are made as they are used
 
@@ -42,16 +41,26 @@ def of_container(container: Mapping[str, Any], region: str) -> list[str]:
         for member, sentence in _WITHOUT_EFFECT.items()
         if container.get(member)
     ]
+    for volume in container.get("volumes") or ():
+        said += _of_file_system(volume)
     if container.get("logConfiguration"):
         said += _of_log(container["logConfiguration"], region)
     return said
 
 
+def _of_file_system(volume: Mapping[str, Any]) -> list[str]:
+    given = volume.get("efsVolumeConfiguration") or volume.get("s3filesVolumeConfiguration") or {}
+    given = given | (given.get("authorizationConfig") or {})
+    return [
+        f"volumes {volume.get('name')}: {sentence}"
+        for member, sentence in _OF_FILE_SYSTEM.items()
+        if given.get(member) not in (None, "DISABLED")
+    ]
+
+
 def of_merged(container: Mapping[str, Any], asked_gpus: int, gpus: int) -> list[str]:
     """Sentences for what overrides may have changed; `gpus` is how many the machine lends to jobs."""
     said = []
-    if not container.get("command"):
-        said.append("command is empty: the image's own command would run, but no image is used, so nothing can start.")
     for entry in container.get("environment") or ():
         if entry["name"].startswith("AWS_BATCH"):
             said.append(f"environment {entry['name']} is reserved: the value that Batch sets wins.")
@@ -61,8 +70,10 @@ def of_merged(container: Mapping[str, Any], asked_gpus: int, gpus: int) -> list[
 
 
 def _of_log(log: Mapping[str, Any], region: str) -> list[str]:
+    if log["logDriver"] == "json-file":
+        return [f"logConfiguration: driver json-file is not used; the log is in group {DEFAULT_GROUP}."]
     if log["logDriver"] != "awslogs":
-        return [f"logConfiguration: driver {log['logDriver']} is not used; the log is in group {DEFAULT_GROUP}."]
+        return []
     said = []
     for option, value in (log.get("options") or {}).items():
         if option in _APPLIED or (option == "awslogs-region" and value == region):

@@ -6,6 +6,7 @@ ROUTES lists them; the refusal of any other and the reference page are made from
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from urllib.parse import unquote
 import msgspec
 
 import batchyard
+from batchyard.admission import executor_notices
 from batchyard.api import admin, catalogue, instances
 from batchyard.api.batch.jobs import detail, find_job
 from batchyard.api.context import Call, Context
@@ -21,7 +23,8 @@ from batchyard.api.explain import explain
 from batchyard.api.streamed import Stream
 from batchyard.doctor import about, checks
 from batchyard.errors import ClientError, Unavailable, UnknownOperation
-from batchyard.model import ids
+from batchyard.model import endpoints, ids
+from batchyard.model.executors import PROCESS
 from batchyard.model.jobs import kept_as, work_of
 from batchyard.ports import AttemptRow, JobRow
 from batchyard.ports.journal import FollowerRow
@@ -126,7 +129,7 @@ async def answer(context: Context, call: Call, method: str, raw_path: str) -> by
 def _examination(context: Context) -> dict[str, Any]:
     """Each check as an object; what it asks may take seconds to answer."""
     data = context.settings.data_path
-    found = [*checks.examine(data), *map(_follower, context.followers())]
+    found = [*checks.examine(data, context.settings.executor), *map(_follower, context.followers())]
     checked = [check._asdict() for check in found]
     return {"version": batchyard.__version__, "data": str(data), "checks": checked}
 
@@ -157,11 +160,33 @@ def _job(context: Context, call: Call, given: str) -> dict[str, Any]:
 
 
 def _machine_notices(context: Context, row: JobRow) -> list[str]:
-    """What jobs on this machine do without as it is now; of no concern to a job that cannot run on it."""
-    said = about.notices(context.settings.data_path, work_of(row.body, row.nodes, row.index).container.get("user"))
-    queue = context.reader.queue_by_id(row.queue) if said else None
+    """What the job does without on this machine as it is now; of no concern to one that cannot run on it."""
+    queue = context.reader.queue_by_id(row.queue)
     environments = [context.reader.environment_by_id(number) for number in queue.environments] if queue else []
-    return said if any(each is not None and each.provider == LOCAL for each in environments) else []
+    if not any(each is not None and each.provider == LOCAL for each in environments):
+        return []
+    work, machine = work_of(row.body, row.nodes, row.index), _machine(context)
+    said = executor_notices.of_job(work.containers, work.task, machine)
+    if executor_notices.executor_of(work.containers, machine) == PROCESS:
+        said += about.notices(context.settings.data_path, work.containers[0][1].get("user"))
+    return said
+
+
+def _machine(context: Context) -> executor_notices.Machine:
+    settings, found = context.settings, about.read(context.settings.data_path)
+    try:
+        own = (settings.data_path / "endpoint").read_text().strip()
+    except OSError:
+        own = ""
+    return executor_notices.Machine(
+        executor=settings.executor,
+        engine=found.engine.name if found is not None and found.engine is not None else None,
+        namespaces=found is None or found.isolation != about.SESSION,
+        swappiness=not os.path.exists(f"{checks.CGROUPS}/cgroup.controllers"),
+        privileged=settings.privileged,
+        roles=endpoints.of_service(endpoints.STS, settings.sts_url, os.environ, own) is not None,
+        mapped=frozenset(entry.partition("=")[0] for entry in settings.efs),
+    )
 
 
 def _run(context: Context, row: JobRow, attempt: AttemptRow) -> dict[str, Any]:

@@ -22,13 +22,25 @@ HERE = "On this machine "  # how each notice begins that is the same for every j
 HINT = "batchyard doctor says what would help"
 
 
+class FoundEngine(NamedTuple):
+    """A container engine that passed the runner's trial."""
+
+    name: str
+    version: str
+    socket: str
+    rootless: bool
+
+
 class About(NamedTuple):
-    """`weaker`: phrases that say what jobs do without. `groups`: where the kernel counts memory; None: nowhere."""
+    """`weaker`: phrases that say what jobs that are processes do without. `groups`: where the kernel counts their
+    memory; None: nowhere. `engine_failure`: why there is no engine; None also where none was to be tried."""
 
     isolation: str
     weaker: tuple[str, ...]
     groups: str | None
     uid: int  # of the runner
+    engine: FoundEngine | None = None
+    engine_failure: str | None = None
 
     @property
     def honours_users(self) -> bool:
@@ -62,7 +74,10 @@ def read(data: Path) -> About | None:
 def _read(name: str, _inode: int, _changed_ns: int, _size: int) -> About:
     """Parsed once for each time that it is written: every look at a job asks."""
     told = json.loads(Path(name).read_text())
-    return About(told["isolation"], tuple(told["weaker"]), told["groups"], told["uid"])
+    first = (told["isolation"], tuple(told["weaker"]), told["groups"], told["uid"])
+    engine = told.get("engine")
+    found = FoundEngine(*(engine[name] for name in FoundEngine._fields)) if engine else None
+    return About(*first, found, told.get("engine_failure"))
 
 
 def notices(data: Path, user: str | None = None) -> list[str]:

@@ -25,6 +25,10 @@ TRIAL_WAIT_S = 5.0
 DISK_LEAST_BYTES = 1 << 30
 FILES_LEAST = 1200  # a thousand connections, and what the server itself holds open
 CGROUPS = "/sys/fs/cgroup"
+TRY_AGAIN = (
+    "have docker or podman answer (below), stop the server, start it again 10 s after its last job: engines are tried "
+    "when the runner starts"
+)
 UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
 
 
@@ -37,17 +41,19 @@ class Check(NamedTuple):
     remedy: str | None = None
 
 
-def examine(data: Path) -> list[Check]:
-    """All checks, for a server on the data directory `data`, as this process and its user see the machine.
+def examine(data: Path, executor: str = "auto") -> list[Check]:
+    """All checks, for a server on the data directory `data`, as this process and its user see the machine; `executor`
+    is that setting.
 
     Blocks for as long as what it asks takes to answer (seconds at worst): not for an event loop.
     """
     found = about.read(data)
     return [
+        _executor(found, executor),
         _isolation(found),
         _memory(found),
         _user(found),
-        *(_engine(engine) for engine in engines.KNOWN),
+        *(_engine(engine, found) for engine in engines.KNOWN),
         _gpus(),
         _disk(data),
         _files(),
@@ -55,6 +61,28 @@ def examine(data: Path) -> list[Check]:
         Check("sqlite", OK, f"SQLite {sqlite3.sqlite_version}."),
         _clock(),
     ]
+
+
+# -- what jobs run in ----------------------------------------------------------------------------------------------
+
+
+def _executor(found: About | None, executor: str) -> Check:
+    """Containers or processes, and why."""
+    if executor == "process":
+        return Check(
+            "executor", OK, "Jobs run as processes: the setting executor says so.", "for images: executor auto"
+        )
+    if found is None:
+        return Check("executor", MISSING, "Not known: no runner has tried an engine here yet.", "batchyard serve")
+    if found.engine is not None:
+        kind, own = found.engine, " of the server's own user" if found.engine.rootless else ""
+        sentence = f"Jobs run in containers{own}, by {kind.name} {kind.version} at {kind.socket}."
+        return Check("executor", OK, sentence)
+    failure = found.engine_failure or "no container engine was tried"
+    if executor == "container":
+        sentence = f"Jobs cannot start: the setting executor is container, and no engine does: {failure}."
+        return Check("executor", MISSING, sentence, TRY_AGAIN)
+    return Check("executor", WEAKER, f"Jobs run as processes, without their images: {failure}.", TRY_AGAIN)
 
 
 # -- how jobs are kept apart ---------------------------------------------------------------------------------------
@@ -142,19 +170,20 @@ def _user(found: About | None) -> Check:
 # -- what there is -------------------------------------------------------------------------------------------------
 
 
-def _engine(engine: engines.Engine) -> Check:
+def _engine(engine: engines.Engine, found: About | None) -> Check:
     """A container engine: does one answer on a socket that we may open?"""
-    unused = "Jobs do not use it yet."
-    answering = next((path for path in engine.sockets(os.environ) if engines.answers(path)), None)
+    used = found.engine if found is not None and found.engine is not None else None
+    use = "Jobs run in its containers." if used is not None and used.name == engine.name else "Jobs do not use it."
+    ours = [used.socket] if used is not None and used.name == engine.name else []
+    sockets = ours or engine.sockets(os.environ)
+    answering = next((path for path in sockets if engines.answers(path)), None)
     if answering is not None:
-        return Check(engine.name, OK, f"{engine.name} answers at {answering}. {unused}")
+        return Check(engine.name, OK, f"{engine.name} answers at {answering}. {use}")
     command = shutil.which(engine.name)
     if command is None:
-        return Check(engine.name, MISSING, f"There is no {engine.name}. {unused}", f"apt install {engine.package}")
-    tried = " or ".join(engine.sockets(os.environ))
-    return Check(
-        engine.name, WEAKER, f"{command} is there, but nothing answers at {tried}. {unused}", engine.how_to_start
-    )
+        return Check(engine.name, MISSING, f"There is no {engine.name}. {use}", f"apt install {engine.package}")
+    sentence = f"{command} is there, but nothing answers at {' or '.join(sockets)}. {use}"
+    return Check(engine.name, WEAKER, sentence, engine.how_to_start)
 
 
 def _gpus() -> Check:

@@ -14,7 +14,6 @@ from batchyard.config import Settings
 from batchyard.model import tasks
 from batchyard.model.needs import Needs
 
-PROCESS_IMAGE = "host"  # an image of this name is this machine, and the job a process of it
 PERMISSIONS = (("READ", "r"), ("WRITE", "w"), ("MKNOD", "m"))
 _ARCHITECTURES = {"x86_64": "X86_64", "amd64": "X86_64", "aarch64": "ARM64", "arm64": "ARM64"}
 
@@ -58,18 +57,26 @@ def container(
         "depends_on": [[each["containerName"], each["condition"]] for each in properties.get("dependsOn") or ()],
         "start_timeout_s": properties.get("startTimeout"),
         "stop_timeout_s": properties.get("stopTimeout"),
-        "read_only": bool(properties.get("readonlyRootFilesystem")),
         "privileged": bool(properties.get("privileged")) and settings.privileged,
-        "ulimits": ulimits(properties),
         "init": bool(linux.get("initProcessEnabled")),
-        "shm_mib": linux.get("sharedMemorySize"),
-        "tmpfs": tmpfs(properties),
         "max_swap_mib": linux.get("maxSwap"),
         "swappiness": linux.get("swappiness"),
         "linux_devices": linux_devices(properties),
-        "mounts": mounts(properties, task.get("volumes") or (), settings),
         "log": _log(properties),
         "zip": None,
+        **of_process(properties, task, settings),
+    }
+
+
+def of_process(properties: Mapping[str, Any], task: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """What a process on this machine is given of what a container is."""
+    linux = properties.get("linuxParameters") or {}
+    return {
+        "read_only": bool(properties.get("readonlyRootFilesystem")),
+        "ulimits": ulimits(properties),
+        "shm_mib": linux.get("sharedMemorySize"),
+        "tmpfs": tmpfs(properties),
+        "mounts": mounts(properties, task.get("volumes") or (), settings),
     }
 
 

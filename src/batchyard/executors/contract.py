@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 from batchyard.config import Settings
 from batchyard.executors import container_orders, gpus
-from batchyard.executors.container_orders import PROCESS_IMAGE, CannotStart
+from batchyard.executors.container_orders import CannotStart
 from batchyard.executors.gpus import Gpu
 from batchyard.executors.granting import Granting
 from batchyard.model.events import Ending
+from batchyard.model.executors import CONTAINER, PROCESS, chosen
 from batchyard.model.ids import NODES, WHOLE
 from batchyard.model.jobs import AttemptSpec, Nodes, Work
 from batchyard.model.tasks import ContainerEnding
@@ -26,8 +27,6 @@ HINT = "batchyard doctor says what would help"
 TIMED_OUT = "Job attempt duration exceeded timeout"
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 ON_EC2, ON_FARGATE = "AWS_ECS_EC2", "AWS_ECS_FARGATE"  # AWS_EXECUTION_ENV
-
-CONTAINER, PROCESS = "container", "process"  # how an attempt runs, and values of the setting `executor`
 
 MAIN_NODE_ADDRESS = "127.0.0.1"
 
@@ -86,6 +85,7 @@ def order(
         "never_mounted": [path for path in (settings.engine_socket, engine and engine.socket) if path],
     }
     try:
+        container_orders.check_platform(spec.task or spec.container)
         if in_containers(spec, settings, engine):
             return common | _in_containers(spec, given)
         return common | _as_process(spec, given)
@@ -97,15 +97,12 @@ def order(
 def in_containers(spec: AttemptSpec, settings: Settings, engine: Engine | None) -> bool:
     """Which executor the attempt gets. CannotStart if there is none for it."""
     images = [each.get("image") for _, each in _containers(spec)]
-    if images == [PROCESS_IMAGE]:
-        return False
-    if engine is not None and settings.executor != PROCESS:
-        return True
+    found = chosen(images, settings.executor, engine is not None)
+    if found is not None:
+        return found == CONTAINER
     if settings.executor == CONTAINER:
         raise CannotStart("no container engine passed its trial, and the setting executor allows nothing else; " + HINT)
-    if len(images) > 1:
-        raise CannotStart("a job of several containers needs a container engine; " + HINT)
-    return False
+    raise CannotStart("a job of several containers needs a container engine; " + HINT)
 
 
 def _containers(spec: AttemptSpec) -> list[tuple[str, dict[str, Any]]]:
@@ -114,7 +111,6 @@ def _containers(spec: AttemptSpec) -> list[tuple[str, dict[str, Any]]]:
 
 def _in_containers(spec: AttemptSpec, given: _Given) -> dict[str, Any]:
     settings, whole = given.settings, spec.task or spec.container
-    container_orders.check_platform(whole)
     built, unheld = [], gpus.names(spec.devices, given.gpus)
     for name, each in _containers(spec):
         needs = container_orders.needs(each) if spec.task else spec.needs
@@ -135,7 +131,7 @@ def _in_containers(spec: AttemptSpec, given: _Given) -> dict[str, Any]:
 def _as_process(spec: AttemptSpec, given: _Given) -> dict[str, Any]:
     """`deny` are devices that the job must not open, `memory_mib` 0 is no limit."""
     name, properties = _containers(spec)[0]
-    settings, whole, linux = given.settings, spec.task or spec.container, properties.get("linuxParameters") or {}
+    settings = given.settings
     variables = environment(spec, settings, f"{settings.data}/work/{spec.attempt}", given.environ, given.granting)
     return {
         "how": PROCESS,
@@ -146,11 +142,7 @@ def _as_process(spec: AttemptSpec, given: _Given) -> dict[str, Any]:
         "ask": given.granting.ask(spec, {name: properties}) if given.granting else None,
         "deny": gpus.foreign(spec.devices, given.gpus),
         "memory_mib": spec.needs.memory_mib,
-        "ulimits": container_orders.ulimits(properties),
-        "read_only": bool(properties.get("readonlyRootFilesystem")),
-        "shm_mib": linux.get("sharedMemorySize"),
-        "tmpfs": container_orders.tmpfs(properties),
-        "mounts": container_orders.mounts(properties, whole.get("volumes") or (), settings),
+        **container_orders.of_process(properties, spec.task or spec.container, settings),
     }
 
 
