@@ -25,8 +25,8 @@ from batchyard.executors.runner.containers.engine import (
     Unreachable,
     patiently,
 )
-from batchyard.executors.runner.containers.engine_log import Reading, source_of
 from batchyard.executors.runner.containers.images import Puller
+from batchyard.executors.runner.containers.reading import Reading, source_of
 from batchyard.executors.runner.containers.sequence import Stand
 from batchyard.executors.runner.wire import boot_s
 

@@ -38,9 +38,10 @@ class Puller:
             try:
                 self._engine.pull(image, self._credentials.get(container))
             except (EngineError, Unreachable) as error:
-                if holder.given_up:
-                    raise GivenUp from None
-                raise NoSuchImage(404, str(error)) from None
+                if not holder.given_up:
+                    raise NoSuchImage(404, str(error)) from None
+            if holder.given_up:
+                raise GivenUp
             return use()
         finally:
             os.close(lock)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batchyard.executors.runner import asking, orders, volumes
-from batchyard.executors.runner.containers import engine_log, holder, options, sequence
+from batchyard.executors.runner.containers import holder, options, reading, sequence
 from batchyard.executors.runner.containers.container import (
     CREATE_WAIT_S,
     ENDED,
@@ -30,11 +30,11 @@ from batchyard.executors.runner.containers.container import (
     NotStarted,
 )
 from batchyard.executors.runner.containers.engine import Engine, EngineError, GivenUp, Unreachable, patiently
-from batchyard.executors.runner.containers.engine_log import Reading
 from batchyard.executors.runner.containers.hands import Hands
 from batchyard.executors.runner.containers.holder import Holder
 from batchyard.executors.runner.containers.images import Puller
 from batchyard.executors.runner.containers.labels import full_name, labels
+from batchyard.executors.runner.containers.reading import Reading
 from batchyard.executors.runner.containers.sequence import Plan
 from batchyard.executors.runner.files import Files
 from batchyard.executors.runner.wire import EngineAbout, boot_s, record
@@ -174,7 +174,7 @@ class Task:
         if asked["log"] and self._answer("log", name):
             asked["log"] = asked["log"] | {"options": asked["log"]["options"] | self._answer("log", name)}
         sources = volumes.ready(asked, order, self._hall.data)
-        log_config = engine_log.log_config(self._about.name, order["log_bytes"])
+        log_config = reading.log_config(self._about.name, order["log_bytes"])
         prefix = full_name(self._hall.data, self.attempt, "")
         host = options.Host.of(self._about, self._about.ulimits)
         body = options.create_body(order, asked, host, sources, log_config, prefix, self._holder_id())
