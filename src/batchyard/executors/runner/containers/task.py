@@ -279,7 +279,7 @@ class Task:
                 self._end_at = max(begun) + self._order["timeout_s"]
         if self._stopping or self._lost or sequence.is_over(self._plans, stands):
             self._wind_down(stands)
-        else:
+        elif self._prepared:
             for name, reason in sequence.hopeless(self._plans, stands, time.time_ns() // 1_000_000).items():
                 self._has_failed(name, NotStarted(f"CannotStartContainerError: {reason}"))
             for name in sequence.may_start(self._plans, stands):
