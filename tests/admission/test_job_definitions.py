@@ -32,6 +32,10 @@ REFUSED_CONTAINERS = [
     ({"image": ABSENT}, "ECS Container Image must be provided."),
     ({"image": ""}, "ECS Container Image must be provided."),
     ({"image": "i" * 256}, "image can be at most 255 characters long, got 256."),
+    (
+        {"image": "zip:ftp://host/a.zip"},
+        "image 'zip:ftp://host/a.zip' is no address of a zipped application: its scheme is none of s3, https",
+    ),
     ({"resourceRequirements": ABSENT}, "vCPU is required."),
     (needs(("VCPU", "1")), "Memory is required."),
     (needs(MEMORY), "vCPU is required."),

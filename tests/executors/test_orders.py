@@ -187,3 +187,15 @@ def test_an_order_that_cannot_start_is_told_as_a_failure_to_start(yard):
     told = yard.ended(yard.start(yard.spec("true")._replace(container={}, task=task)))
     assert (told.ending.exit_code, told.ending.status_reason) == (None, "Task failed to start")
     assert told.ending.reason.startswith("CannotStartContainerError: a job of several containers needs")
+
+
+@pytest.mark.parametrize("engine", [DOCKER, None], ids=["container", "process"])
+def test_an_image_that_is_a_zipped_application(engine):
+    zipped = spec(image="zip:s3://bucket/apps/a.zip", command=["run"])
+    told = order(zipped, engine, zip_from="s3://bucket/apps/,file:///srv", zip_max_mib="7", zip_image="base:1")
+    only = told["containers"][0] if engine else told
+    assert only["zip"] == {
+        "address": "s3://bucket/apps/a.zip", "from": ["s3://bucket/apps/", "file:///srv"], "max_mib": 7,
+    }  # fmt: skip
+    assert only["image"] == "base:1" if engine else only["argv"] == ["run"]
+    assert order(spec(image="zip:latest"), None)["zip"] is None

@@ -36,7 +36,7 @@ class Web:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 web.asked.append((self.path, dict(self.headers)))
-                if self.path.startswith("/slow"):
+                if "slow" in self.path:
                     web.release.wait(30)
                 status, headers, body = web.pages.get(self.path.partition("?")[0], (404, {}, b"nothing"))
                 self.send_response(status)

@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from batchyard.admission import requirements
 from batchyard.errors import ClientError
+from batchyard.model import zip_images
 from batchyard.model.logplaces import GROUP_OPTION, PREFIX_OPTION
 from batchyard.wire.shapes import ContainerProperties, KeyValuePair, LinuxParameters, Volume
 
@@ -89,6 +90,12 @@ def _check_image(container: ContainerProperties) -> None:
     if len(container.image) > IMAGE_MAX:
         raise ClientError(
             f"image can be at most {IMAGE_MAX} characters long, got {len(container.image)}.", "Use a shorter name."
+        )
+    address = zip_images.address_of(container.image)
+    if address is not None and (fault := zip_images.fault(address)):
+        raise ClientError(
+            f"image {container.image!r} is no address of a zipped application: {fault}.",
+            "Use zip:s3://BUCKET/KEY, zip:https://HOST/PATH or zip:file:///PATH.",
         )
 
 

@@ -18,7 +18,7 @@ from batchyard.api.context import Context
 from batchyard.describe import task_metadata
 from batchyard.describe.arns import Arns
 from batchyard.errors import ClientError, Forbidden, NotSigned, UnknownOperation
-from batchyard.model import ids, tasktokens
+from batchyard.model import ids, tasktokens, zip_images
 from batchyard.model.jobs import Work, kept_as, role_of, work_of
 from batchyard.model.tasktokens import CREDENTIALS, METADATA, START
 from batchyard.ports import AttemptRow, JobRow
@@ -135,9 +135,8 @@ def _of_container(context: Context, task: Task, container: Mapping[str, Any]) ->
         found["log"] = _values(context, options, region)
     if registry := (container.get("repositoryCredentials") or {}).get("credentialsParameter"):
         found["auth"] = grants.registry(registry, region)
-    image = container.get("image") or ""
-    if image.startswith(ZIP):
-        fetched = grants.download(image.removeprefix(ZIP), task.role, ids.task_id(task.name), region)
+    if address := zip_images.address_of(container.get("image") or ""):
+        fetched = grants.download(address, task.role, ids.task_id(task.name), region)
         found["zip"] = {"url": fetched.url, "headers": dict(fetched.headers)}
     return found
 

@@ -99,6 +99,21 @@ SETTINGS: tuple[Setting, ...] = (
         "Directories that stand for EFS file systems, or (fsap-ID) for their access points, by commas",
     ),
     Setting("privileged", kinds.SWITCH, False, "yes or no", "Jobs may ask for privileged containers"),
+    Setting(
+        "zip_from",
+        kinds.ARCHIVES,
+        (),
+        "addresses",
+        "Beginnings of the addresses that zipped applications (image zip:ADDRESS) may come from, by commas",
+    ),
+    Setting("zip_max_mib", kinds.POSITIVE, 512, "MiB", "Bound of a zipped application, and of what comes out of it"),
+    Setting(
+        "zip_image",
+        kinds.TEXT,
+        "public.ecr.aws/amazonlinux/amazonlinux:2023",
+        "image",
+        "Image in whose containers zipped applications run",
+    ),
     Setting("process_path", kinds.TEXT, DEFAULT_PATH, "PATH", "PATH of jobs that run as processes"),
     Setting(
         "process_pass_env", kinds.NAMES, (), "names", "Variables of the server's environment that jobs get, by name"
@@ -225,6 +240,9 @@ class Settings:
     host_paths: tuple[str, ...]
     efs: tuple[str, ...]
     privileged: bool
+    zip_from: tuple[str, ...]
+    zip_max_mib: int
+    zip_image: str
     process_path: str
     process_pass_env: tuple[str, ...]
     job_endpoints: tuple[str, ...]

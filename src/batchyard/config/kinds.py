@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from batchyard.model import zip_images
+
 MOST = 1_000_000_000  # of any number: what is computed from it fits where it is stored
 
 
@@ -77,6 +79,15 @@ def _file_systems_of(value: list) -> tuple[str, ...]:
     return tuple(f"{name}={path}" for name, path in known.items())
 
 
+def _archives_of(value: list) -> tuple[str, ...]:
+    """Prefixes of addresses of zipped applications."""
+    for prefix in value:
+        words = zip_images.fault_of_prefix(prefix) if isinstance(prefix, str) and prefix else None
+        if words is not None or not isinstance(prefix, str):
+            raise ValueError(f"must be beginnings of addresses, such as s3://bucket/apps/: {prefix!r}: {words}")
+    return tuple(prefix for prefix in value if prefix)
+
+
 def _web_address(value: str) -> str:
     words = "must be a URL such as https://host:port/path, in ASCII, without spaces and fragment"
     try:
@@ -139,6 +150,7 @@ DIRECTORIES = Kind(list, _directories_of)  # of any list as text: with commas be
 FILE_SYSTEMS = Kind(list, _file_systems_of)
 NAMES = Kind(list, _names_of)
 URLS = Kind(list, _web_addresses_of)
+ARCHIVES = Kind(list, _archives_of)
 ENDPOINTS = Kind(list, _endpoints_of)
 URL = Kind(str, _own_web_address)
 COMMAND = Kind(str, _command_line)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from batchyard.config import Settings
-from batchyard.model import tasks
+from batchyard.model import tasks, zip_images
 from batchyard.model.needs import Needs
 
 PERMISSIONS = (("READ", "r"), ("WRITE", "w"), ("MKNOD", "m"))
@@ -45,7 +45,7 @@ def container(
     """One container of the order, less its name; `task` holds the volumes, `devices` are its GPUs by UUID or number."""
     linux = properties.get("linuxParameters") or {}
     return {
-        "image": properties["image"],
+        "image": settings.zip_image if zipped(properties, settings) else properties["image"],
         "command": list(properties.get("command") or ()),
         "env": variables,
         "user": properties.get("user") or None,
@@ -63,7 +63,6 @@ def container(
         "swappiness": linux.get("swappiness"),
         "linux_devices": linux_devices(properties),
         "log": _log(properties),
-        "zip": None,
         **of_process(properties, task, settings),
     }
 
@@ -77,7 +76,16 @@ def of_process(properties: Mapping[str, Any], task: Mapping[str, Any], settings:
         "shm_mib": linux.get("sharedMemorySize"),
         "tmpfs": tmpfs(properties),
         "mounts": mounts(properties, task.get("volumes") or (), settings),
+        "zip": zipped(properties, settings),
     }
+
+
+def zipped(properties: Mapping[str, Any], settings: Settings) -> dict[str, Any] | None:
+    """Of an image that is a zipped application: where it is, and from where and how large it may be."""
+    address = zip_images.address_of(properties.get("image") or "")
+    if address is None:
+        return None
+    return {"address": address, "from": list(settings.zip_from), "max_mib": settings.zip_max_mib}
 
 
 def needs(properties: Mapping[str, Any]) -> Needs:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from batchyard.config import Settings
-from batchyard.model import endpoints, tasktokens
+from batchyard.model import endpoints, tasktokens, zip_images
 from batchyard.model.jobs import AttemptSpec, role_of
 
 ALONE = "default"  # name of the container of containerProperties
@@ -72,8 +72,8 @@ class Granting(NamedTuple):
 
 def _has_to_ask(container: Mapping[str, Any]) -> bool:
     log = container.get("logConfiguration") or {}
-    image = container.get("image") or ""
-    zipped = image.startswith(ZIP) and not image.startswith(FROM_A_FILE)
+    address = zip_images.address_of(container.get("image") or "")
+    zipped = address is not None and not address.startswith("file:")  # which the slot opens by itself
     return (
         bool(container.get("secrets") or log.get("secretOptions") or container.get("repositoryCredentials")) or zipped
     )

@@ -15,6 +15,7 @@ SCHEMES = (S3, "https", "http", FILE)
 APP = "/app"  # where a container finds it, as its working directory
 
 _ADDRESSED = re.compile(r"zip:([A-Za-z][A-Za-z0-9+.-]*)://")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
@@ -26,17 +27,19 @@ def address_of(image: str) -> str | None:
 def fault(address: str) -> str | None:
     """What is wrong with an address, as the end of a sentence; None if it can be tried."""
     scheme, _, rest = address.partition("://")
+    if _CONTROL.search(address):
+        return "it holds control characters"
     if scheme not in SCHEMES:
         return f"its scheme is none of {', '.join(SCHEMES)}"
-    if not re.fullmatch(r"[!-~]+", address) or "\\" in address:
-        return "it holds characters that must be percent-encoded"
     if any(segment in (".", "..") for segment in unquote(rest).split("/")):
         return "it holds . or .. as a part"
     host, _, path = rest.partition("/")
-    if not path:
+    if not path or path.endswith("/"):
         return "it names no archive"
     if scheme == S3:
         return None if _BUCKET.fullmatch(host) else f"{host!r} cannot be a bucket"
+    if not re.fullmatch(r"[!-~]+", address) or "\\" in address:
+        return "it holds characters that must be percent-encoded"
     if scheme == FILE:
         return None if not host else "a file is on this machine: write file:/// and its path"
     return _web_fault(address)
@@ -52,6 +55,16 @@ def _web_fault(address: str) -> str | None:
     if parts.username is not None or parts.password is not None:
         return "user and password cannot be part of it"
     return "it holds a fragment" if parts.fragment else None
+
+
+def fault_of_prefix(prefix: str) -> str | None:
+    """Likewise of a prefix of addresses: a bucket, a server, a directory, or what is below one."""
+    scheme, found, rest = prefix.partition("://")
+    if not found or "?" in rest:
+        return "it must begin with s3://, https://, http:// or file:/// and end where a part of the path ends"
+    if scheme == FILE and not rest.strip("/"):
+        return "it allows every file"
+    return fault(f"{scheme}://{rest.rstrip('/')}/a")
 
 
 def allowed(address: str, prefixes: Iterable[str]) -> bool:

@@ -21,12 +21,26 @@ class FetchError(Exception):
     """It could not be fetched; the message is the end of a sentence, and shows no query: that may be a signature."""
 
 
-def fetch(url: str, headers: Mapping[str, str], may_follow: Callable[[str], bool], most_bytes: int, file: int) -> None:
+def fetch(
+    url: str,
+    headers: Mapping[str, str],
+    may_follow: Callable[[str], bool],
+    most_bytes: int,
+    file: int,
+    given_up: Callable[[], bool] = bool,
+) -> None:
     """Write what is at `url` to the open file. `may_follow` judges where a redirect leads. Raises FetchError."""
-    deadline_s = time.monotonic() + DEADLINE_S
+    until_s = time.monotonic() + DEADLINE_S
+
+    def check() -> None:
+        if given_up():
+            raise FetchError(f"{shown(url)}: it is not needed any more")
+        if time.monotonic() > until_s:
+            raise FetchError(f"{shown(url)}: it takes longer than {DEADLINE_S:g} s")
+
     for _ in range(REDIRECTS_MOST + 1):
         try:
-            moved = _get(url, headers, most_bytes, file, deadline_s)
+            moved = _get(url, headers, most_bytes, file, check)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise FetchError(f"{shown(url)}: {error or type(error).__name__}") from None
         if moved is None:
@@ -56,7 +70,7 @@ def _origin(url: str) -> tuple[str, str | None, int]:
     return scheme, parts.hostname, parts.port or (443 if scheme == "https" else 80)
 
 
-def _get(url: str, headers: Mapping[str, str], most_bytes: int, file: int, deadline_s: float) -> str | None:
+def _get(url: str, headers: Mapping[str, str], most_bytes: int, file: int, check: Callable[[], None]) -> str | None:
     """Fetch it; the address it has moved to instead, if it has."""
     scheme, host, port = _origin(url)
     if scheme not in ("http", "https") or not host:
@@ -75,13 +89,13 @@ def _get(url: str, headers: Mapping[str, str], most_bytes: int, file: int, deadl
             return answer.headers["Location"]
         if answer.status != 200:
             raise FetchError(f"{shown(url)}: the answer is {answer.status} {answer.reason}")
-        _take(answer, url, most_bytes, file, deadline_s)
+        _take(answer, url, most_bytes, file, check)
         return None
     finally:
         connection.close()
 
 
-def _take(answer: http.client.HTTPResponse, url: str, most_bytes: int, file: int, deadline_s: float) -> None:
+def _take(answer: http.client.HTTPResponse, url: str, most_bytes: int, file: int, check: Callable[[], None]) -> None:
     told, taken = answer.length, 0
     while True:
         piece = b"" if (told or 0) > most_bytes else answer.read1(CHUNK)
@@ -90,8 +104,7 @@ def _take(answer: http.client.HTTPResponse, url: str, most_bytes: int, file: int
             raise FetchError(f"{shown(url)}: it is larger than {most_bytes >> 20} MiB (setting zip_max_mib)")
         if not piece:
             break
-        if time.monotonic() > deadline_s:
-            raise FetchError(f"{shown(url)}: it takes longer than {DEADLINE_S:g} s")
+        check()
         _write(file, piece)
     if told is not None and taken != told:
         raise FetchError(f"{shown(url)}: the answer ended after {taken} of {told} bytes")

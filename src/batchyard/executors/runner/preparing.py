@@ -77,17 +77,17 @@ def _prepare(order: dict, writer: int) -> None:
 
 def _got(order: dict) -> dict[str, Any]:
     name = order["container"]  # as the server calls it
+    zipped = order.get("zip")
     answer: dict[str, Any] = {"secrets": {}, "zip": {}, "error": None}
-    if order.get("ask"):
-        answer = asking.ask(order["ask"]["url"], order["ask"]["token"])
-    if answer["error"] is None and order.get("zip"):
-        zips.load(order["zip"])
-        sandbox.become_for_good()
-        here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            zips.bring(order["zip"], answer["zip"].get(name), here)
-        except zips.ZipError as error:
-            answer["error"] = str(error)
-        except MemoryError:
-            answer["error"] = f"CannotPullContainerError: zip:{order['zip']['address']}: no memory to unpack it"
+    try:
+        if zipped:
+            zips.check(zipped)
+        if order.get("ask"):
+            answer = asking.ask(order["ask"]["url"], order["ask"]["token"])
+        if zipped and answer["error"] is None:
+            zips.load(zipped)
+            sandbox.become_for_good()
+            zips.bring(zipped, answer["zip"].get(name), os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    except zips.ZipError as error:
+        answer["error"] = str(error)
     return {"secrets": answer["secrets"].get(name) or {}, "error": answer["error"]}

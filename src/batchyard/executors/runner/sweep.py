@@ -10,7 +10,8 @@ from contextlib import suppress
 
 from batchyard.executors.runner.wire import EngineAbout
 
-OWN_VOLUMES = ".volumes"  # ends the name of the directory that holds an attempt's own volumes
+# How names of directories end that hold what is an attempt's own: its volumes, the applications of its containers.
+OWN_VOLUMES, OWN_APPLICATIONS = ".volumes", ".app"
 SWEEP_S = 600.0  # how often old working directories are looked for
 
 
@@ -24,7 +25,8 @@ def sweep_work(data: str, before_s: float, kept: Container[str]) -> None:
         slots = {f".{name}" for name in os.listdir(os.path.join(data, "runner", "slots"))}  # their desks: desk.py
         for name in os.listdir(os.path.join(data, "work")):
             path = os.path.join(data, "work", name)
-            if name.removesuffix(OWN_VOLUMES) not in kept and name not in slots and os.lstat(path).st_mtime < before_s:
+            attempt = name.removesuffix(OWN_VOLUMES).removesuffix(OWN_APPLICATIONS)
+            if attempt not in kept and name not in slots and os.lstat(path).st_mtime < before_s:
                 shutil.rmtree(path, ignore_errors=True)
 
     _in_child(remove)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import codecs
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from batchyard.executors.runner import unpacking
 from batchyard.model import zip_images
+
+ADDRESS_SHOWN = 100
 
 holds = unpacking.holds
 
@@ -18,24 +20,35 @@ class ZipError(Exception):
     """The application cannot be had; the message is the whole reason, as container.reason tells it."""
 
 
-def bring(told: Mapping[str, Any], place: Mapping[str, Any] | None, directory: int) -> None:
+def bring(
+    told: Mapping[str, Any], place: Mapping[str, Any] | None, directory: int, given_up: Callable[[], bool] = bool
+) -> None:
     """Unpack the application into an open directory that nobody else writes to.
 
     `told` is the order's `zip`: `address`, `from` (prefixes of addresses that are allowed) and `max_mib`, the bound of
     the archive and of what comes out of it. `place` is where the server says that it is: `url` and `headers`; None:
-    where its address says, which does for all but S3. Raises ZipError, and then leaves nothing behind. Blocks.
+    where its address says, which does for all but S3. Raises ZipError, and then leaves nothing behind. Blocks,
+    while it is fetched until `given_up`.
     """
     address, most_bytes = told["address"], told["max_mib"] << 20
     try:
-        archive = _opened(told, place, directory, most_bytes)
+        archive = _opened(told, place, directory, most_bytes, given_up)
         try:
             unpacking.unpack(archive, directory, most_bytes)
         finally:
             os.close(archive)
     except OSError as error:
-        raise _failed(address, error.strerror or str(error)) from None
+        raise failed(address, error.strerror or str(error)) from None
     except unpacking.ArchiveError as error:
-        raise _failed(address, str(error)) from None
+        raise failed(address, str(error)) from None
+    except MemoryError:
+        raise failed(address, "there is no memory to unpack it") from None
+
+
+def check(told: Mapping[str, Any]) -> None:
+    """ZipError for an application that may not be fetched at all: the server need not be asked where it is."""
+    if not zip_images.allowed(told["address"], told["from"]):
+        raise failed(told["address"], "the setting zip_from does not allow this address")
 
 
 def load(told: Mapping[str, Any]) -> None:
@@ -47,18 +60,26 @@ def load(told: Mapping[str, Any]) -> None:
         from batchyard.executors.runner import fetching  # noqa: F401
 
 
-def _failed(address: str, why: str) -> ZipError:
+def failed(address: str, why: str) -> ZipError:
+    """The error with the whole reason. Clients see some 250 characters of it: of a long address its ends."""
+    if len(address) > ADDRESS_SHOWN:
+        address = f"{address[: ADDRESS_SHOWN // 2]}...{address[-ADDRESS_SHOWN // 2 :]}"
     return ZipError(f"CannotPullContainerError: zip:{address}: {why}")
 
 
-def _opened(told: Mapping[str, Any], place: Mapping[str, Any] | None, directory: int, most_bytes: int) -> int:
+def _opened(
+    told: Mapping[str, Any],
+    place: Mapping[str, Any] | None,
+    directory: int,
+    most_bytes: int,
+    given_up: Callable[[], bool],
+) -> int:
+    check(told)
     address = told["address"]
-    if not zip_images.allowed(address, told["from"]):
-        raise _failed(address, "the setting zip_from does not allow this address")
     if address.startswith("file:"):
         return _open_file(address, told["from"], most_bytes)
     if place is None and _is_s3(address):
-        raise _failed(address, "the server does not say where it is to be fetched")
+        raise failed(address, "the server does not say where it is to be fetched")
     place = place or {"url": address}
     # Only now: these bring OpenSSL with them, which no other slot needs.
     from batchyard.executors.runner import fetching
@@ -68,10 +89,10 @@ def _opened(told: Mapping[str, Any], place: Mapping[str, Any] | None, directory:
 
     file = _scratch(directory)
     try:
-        fetching.fetch(place["url"], place.get("headers") or {}, may_follow, most_bytes, file)
+        fetching.fetch(place["url"], place.get("headers") or {}, may_follow, most_bytes, file, given_up)
     except fetching.FetchError as error:
         os.close(file)
-        raise _failed(address, str(error)) from None
+        raise failed(address, str(error)) from None
     except BaseException:
         os.close(file)
         raise
@@ -87,15 +108,15 @@ def _open_file(address: str, prefixes: list[str], most_bytes: int) -> int:
     path = os.path.realpath(zip_images.file_path(address))
     tops = [os.path.realpath(zip_images.file_path(prefix)) for prefix in prefixes if prefix.startswith("file://")]
     if not any(path == top or path.startswith(f"{top.rstrip('/')}/") for top in tops):
-        raise _failed(address, f"it is {path}, which the setting zip_from does not allow")
+        raise failed(address, f"it is {path}, which the setting zip_from does not allow")
     file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     about = os.fstat(file)
     if stat.S_ISREG(about.st_mode) and about.st_size <= most_bytes:
         return file
     os.close(file)
     if not stat.S_ISREG(about.st_mode):
-        raise _failed(address, "it is not a file")
-    raise _failed(address, f"it is larger than {most_bytes >> 20} MiB (setting zip_max_mib)")
+        raise failed(address, "it is not a file")
+    raise failed(address, f"it is larger than {most_bytes >> 20} MiB (setting zip_max_mib)")
 
 
 def _scratch(directory: int) -> int:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batchyard.executors.runner import asking, orders, volumes
-from batchyard.executors.runner.containers import holder, options, reading, sequence
+from batchyard.executors.runner.containers import application, holder, options, reading, sequence
 from batchyard.executors.runner.containers.container import (
     CREATE_WAIT_S,
     ENDED,
@@ -38,6 +38,7 @@ from batchyard.executors.runner.containers.reading import Reading
 from batchyard.executors.runner.containers.sequence import Plan
 from batchyard.executors.runner.files import Files
 from batchyard.executors.runner.wire import EngineAbout, boot_s, record
+from batchyard.executors.runner.zips import ZipError
 
 log = logging.getLogger("batchyard.slot")
 
@@ -174,11 +175,23 @@ class Task:
         if asked["log"] and self._answer("log", name):
             asked["log"] = asked["log"] | {"options": asked["log"]["options"] | self._answer("log", name)}
         sources = volumes.ready(asked, order, self._hall.data)
+        if asked["zip"]:
+            sources.append(self._application(asked))
+            asked = application.with_mount(asked)
         log_config = reading.log_config(self._about.name, order["log_bytes"])
         prefix = full_name(self._hall.data, self.attempt, "")
         host = options.Host.of(self._about, self._about.ulimits)
         body = options.create_body(order, asked, host, sources, log_config, prefix, self._holder_id())
+        if asked["zip"]:
+            body |= application.command(body, sources[-1])
         return body | {"Labels": labels(self._hall.data, self.attempt, name)}
+
+    def _application(self, asked: dict[str, Any]) -> str:
+        place = self._answer("zip", asked["name"])
+        try:
+            return application.unpacked(asked, place, self._hall.data, self.attempt, lambda: self._stopping)
+        except ZipError as error:
+            raise NotStarted(str(error)) from None
 
     def _holder_id(self) -> str | None:
         return None if self._holder is None else self._holder.id
