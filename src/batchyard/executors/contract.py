@@ -87,7 +87,7 @@ def order(
     try:
         container_orders.check_platform(spec.task or spec.container)
         if in_containers(spec, settings, engine):
-            return common | _in_containers(spec, given)
+            return common | _in_containers(spec, given, engine)
         return common | _as_process(spec, given)
     except CannotStart as why:
         nothing = {"how": PROCESS, "user": None, "argv": [], "env": {}, "memory_mib": 0, "ask": None}
@@ -109,9 +109,11 @@ def _containers(spec: AttemptSpec) -> list[tuple[str, dict[str, Any]]]:
     return Work(spec.container, spec.task).containers
 
 
-def _in_containers(spec: AttemptSpec, given: _Given) -> dict[str, Any]:
+def _in_containers(spec: AttemptSpec, given: _Given, engine: Engine | None) -> dict[str, Any]:
+    """GPUs are told by their numbers to Podman: that is how its devices are named unless somebody chose otherwise."""
     settings, whole = given.settings, spec.task or spec.container
-    built, unheld = [], gpus.names(spec.devices, given.gpus)
+    known = () if engine is not None and engine.name == "podman" else given.gpus
+    built, unheld = [], gpus.names(spec.devices, known)
     for name, each in _containers(spec):
         needs = container_orders.needs(each) if spec.task else spec.needs
         held, unheld = unheld[: needs.gpus], unheld[needs.gpus :]

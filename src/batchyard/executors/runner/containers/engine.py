@@ -21,6 +21,7 @@ import requests
 from docker import auth as registries
 from docker.utils import parse_repository_tag
 
+from batchyard.executors.runner.containers import podman
 from batchyard.executors.runner.wire import EngineAbout
 
 ANSWER_S = 240  # after so long ECS's agent gives up, too
@@ -87,6 +88,8 @@ class Engine:
     def create(self, name: str, body: dict[str, Any]) -> str:
         """Make a container; returns its id. One that has this name already is it: names are of attempts."""
         try:
+            if self.about.name == "podman" and podman.needed(body):
+                return self._ask_libpod("containers/create", podman.specification(body, name)).json()["Id"]
             return self._asked(lambda: self.client.create_container_from_config(body, name))["Id"]
         except EngineError as error:
             if _NO_IMAGE.search(str(error)):
@@ -102,11 +105,15 @@ class Engine:
         self._ask_libpod(f"containers/{container}/init")
         return True
 
-    def _ask_libpod(self, path: str) -> None:
-        def question() -> None:
-            self.client._raise_for_status(self.client.post(f"{self.client.base_url}/{LIBPOD}/libpod/{path}"))
+    def _ask_libpod(self, path: str, body: dict[str, Any] | None = None) -> requests.Response:
+        """Ask for what only Podman's own API has."""
 
-        self._asked(question)
+        def question() -> requests.Response:
+            answer = self.client.post(f"{self.client.base_url}/{LIBPOD}/libpod/{path}", json=body)
+            self.client._raise_for_status(answer)
+            return answer
+
+        return self._asked(question)
 
     def start(self, container: str) -> None:
         self._asked(lambda: self.client.start(container))

@@ -108,7 +108,7 @@ def _host_config(
         **_processor(container),
         **_memory(container, host),
         **_rights(container, host),
-        **_gpus(container, host),
+        **_gpus(container),
         "ReadonlyRootfs": container["read_only"],
         "Init": container["init"],
         "Tmpfs": {each["path"]: _tmpfs_options(each) for each in container["tmpfs"]},
@@ -177,9 +177,9 @@ def _rights(container: Mapping[str, Any], host: Host) -> dict[str, Any]:
     return found | {"DeviceCgroupRules": ["a *:* rwm"]}
 
 
-def _gpus(container: Mapping[str, Any], host: Host) -> dict[str, Any]:
-    """Podman's version of this API takes no notice of such requests: see ``podman.py``."""
-    if not container["devices"] or host.engine.name == PODMAN:
+def _gpus(container: Mapping[str, Any]) -> dict[str, Any]:
+    """Podman passes over such requests in silence: ``podman.py`` puts them into its own words."""
+    if not container["devices"]:
         return {}
     return {"DeviceRequests": [{"DeviceIDs": list(container["devices"]), "Capabilities": [["gpu"]]}]}
 
