@@ -109,6 +109,12 @@ def test_it_is_followed_live_and_whole_at_the_end(follow, files):
     assert log in (b"begun\nwrong\nhalf a line\nend", b"wrong\nbegun\nhalf a line\nend")
 
 
+def test_bytes_that_are_no_text_are_kept(follow, files):
+    with follow("printf '\\377\\000\\200\\n\\n\\r\\t'; sleep 0.3; head -c 40000 /dev/zero", files=files) as job:
+        log = job.ended()
+    assert log == b"\xff\0\x80\n\n\r\t" + bytes(40000)
+
+
 def test_each_line_has_the_engine_s_time(follow):
     with follow("sleep 0.3; echo one; sleep 0.5; echo two; sleep 0.3") as job:
         job.ended()
@@ -154,7 +160,7 @@ def test_an_engine_that_begins_its_files_anew_loses_nothing_of_it(follow, monkey
 def test_a_container_that_writes_for_ever_fills_no_disk(follow, container_engine):
     with follow("while true; do head -c 1000000 /dev/zero | tr '\\0' x | fold -w 100; done") as job:
         began = time.monotonic()
-        kept = Path(job.client.api.inspect_container(job.container)["LogPath"]).parent
+        kept = Path(job.reading._source._path).parent
         while time.monotonic() - began < 12:
             job.tick()
         engine_bytes = sum(path.stat().st_size for path in kept.rglob("*") if path.is_file())

@@ -1,13 +1,15 @@
-"""The two formats in which engines keep what a container writes, and what was written, when. Pure, and in bulk.
+"""The formats in which engines keep what a container writes, and what was written, when. Pure, and in bulk.
 
-Docker's `json-file` has a JSON object for each line; a line of more than 16 KiB is several whose text has no newline.
-It knows no bytes that are not UTF-8: what was none is U+FFFD before we see it. Podman's `k8s-file` (conmon writes it)
-has `TIME STREAM F TEXT` for a line and `P` in place of `F` for a part of one; it cuts wherever its buffer of 8 KiB
-ends, so where both streams are busy, lines of one are cut by lines of the other. These are put together again.
+Docker's `local` has records: their size, a message of Protocol Buffers, their size again. Its `json-file` has a JSON
+object for each line, and knows no bytes that are not UTF-8: what was none is U+FFFD before we see it. In both a line of
+more than 16 KiB comes in parts. Podman's `k8s-file` (conmon writes it) has `TIME STREAM F TEXT` for a line and `P` in
+place of `F` for a part of one; it cuts wherever its buffer of 8 KiB ends, so where both streams are busy, lines of one
+are cut by lines of the other. These are put together again.
 """
 
 from __future__ import annotations
 
+import struct
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,6 +21,9 @@ PARTIAL = frozenset((b" stdout P ", b" stderr P "))
 KINDS = PARTIAL | {b" stdout F ", b" stderr F "}
 AFTER_TIME, AFTER_PREFIX = 35, 45  # in a line that conmon wrote: 2026-11-28T11:57:38.407997367+00:00 stdout F text
 NO_PREFIX = b" " * AFTER_TIME + b" stdout F "
+LOCAL_LEAST, LOCAL_TIME_ENDS = 26, 22  # bytes of a record: of the shortest, and before its line
+LOCAL_STREAM, LOCAL_LINE, LOCAL_LAST = b"\n\x06std", 0x1A, b"\x08\x01"
+_BIG = struct.Struct(">I")
 MILLISECOND = 23  # so much of a time, in either format
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -54,13 +59,40 @@ class _Entry(msgspec.Struct, gc=False):
 _decoder = msgspec.json.Decoder(_Entry)
 
 
-def parse(lines: bytes, patient: bool) -> Batch:
-    """What whole lines of an engine's log say. What is no such line is told as it stands.
+def parse(first: int, chunk: bytes, patient: bool, final: bool = False) -> Batch:
+    """What the whole records say with which `chunk` begins, of a file whose first byte is `first`.
 
     With `patient` it takes them only to where the container had ended the lines that it began, which may be nowhere:
-    the rest comes again with what follows.
+    the rest comes again with what follows. `final`: nothing follows. What is no record is told as it stands.
     """
-    return (_of_json if lines.startswith(b"{") else _of_k8s)(lines, patient)
+    if first == 0:
+        return _of_local(chunk, patient, final)
+    whole = chunk if final else chunk[: chunk.rfind(b"\n") + 1]
+    if not whole:
+        return Batch([], 0)
+    lines = whole if whole.endswith(b"\n") else whole + b"\n"  # torn: the disk was full
+    batch = _of_json(lines, patient) if first == ord("{") else _of_k8s(lines, patient)
+    return Batch(batch.runs, min(batch.used, len(whole)))
+
+
+def is_known(first: bytes) -> bool:
+    """Whether a file that begins so has a format of ours: `local` is docker's own and may change."""
+    return first[:1] != b"\0" or LOCAL_STREAM.startswith(first[4:9])
+
+
+def mark_of(first: bytes) -> bytes:
+    """What a file is known by, whatever its path is by now, out of its first bytes; nothing if they are too few yet.
+
+    It is its first time, with what comes before.
+    """
+    if first[:1] == b"\0":
+        return first[:LOCAL_TIME_ENDS] if len(first) >= LOCAL_TIME_ENDS else b""
+    line, newline, _ = first.partition(b"\n")
+    return line if newline else b""
+
+
+def lost(size: int) -> bytes:
+    return f"\n[batchyard: {size} bytes of the engine's log were lost here]\n".encode()
 
 
 # -- json-file ----------------------------------------------------------------------------------------------------
@@ -81,7 +113,7 @@ def _of_json(lines: bytes, patient: bool) -> Batch:
     def run(begin: int, end: int) -> bytes:
         return "".join(texts[begin:end]).encode("utf-8", "replace")
 
-    return Batch(_runs(len(entries), lambda number: entries[number].time, run), used)
+    return Batch(_by_text(len(entries), lambda number: entries[number].time, run), used)
 
 
 def _entries(lines: bytes) -> list[_Entry]:
@@ -128,7 +160,83 @@ def _of_k8s(chunk: bytes, patient: bool) -> Batch:
     def time(number: int) -> str:
         return lines[number][:AFTER_TIME].decode("ascii", "replace")
 
-    return Batch(_runs(len(lines), time, lambda begin, end: b"".join(texts[begin:end])), used)
+    return Batch(_by_text(len(lines), time, lambda begin, end: b"".join(texts[begin:end])), used)
+
+
+# -- local --------------------------------------------------------------------------------------------------------
+
+
+class _Records(NamedTuple):
+    """The whole records with which a chunk begins."""
+
+    texts: list[bytes]
+    begins: list[int]
+    parts: list[int]  # numbers of those that do not end their line
+    end: int
+    torn: bool  # what follows is none, and not just the beginning of one
+
+
+def _of_local(chunk: bytes, patient: bool, final: bool) -> Batch:
+    texts, begins, parts, end, torn = _records(chunk)
+    if not texts and (torn or final):
+        return _without_torn(chunk)
+    if parts:
+        unended = set(parts)
+        whole = [number not in unended for number in range(len(texts))]
+        order, settled = _in_order([chunk[at + 9] for at in begins], whole)
+        if patient and settled < len(begins):
+            order, end = order[:settled], begins[settled]
+        texts, begins = [texts[number] for number in order], [begins[number] for number in order]
+
+    def time(number: int) -> int:
+        return _nanoseconds(chunk[begins[number] + 13 : begins[number] + 22]) // 1_000_000
+
+    return Batch(_runs(len(texts), time, time, lambda begin, end: b"".join(texts[begin:end])), end)
+
+
+def _records(chunk: bytes) -> _Records:
+    """A record: size, 0A 06 STREAM, 10 TIME in nine bytes, 1A SIZE LINE unless it is empty, more for a part, size.
+
+    This is the hot loop where a container writes short lines.
+    """
+    texts, begins, parts = [], [], []
+    unpack, at, length, torn = _BIG.unpack_from, 0, len(chunk), False
+    while at + LOCAL_LEAST <= length:
+        size = unpack(chunk, at)[0]
+        after = at + size + 8
+        torn = chunk[at + 4 : at + 9] != LOCAL_STREAM or (after <= length and unpack(chunk, after - 4)[0] != size)
+        if torn or after > length:
+            break
+        begin = stop = at + 22
+        if size > 18 and chunk[begin] == LOCAL_LINE:
+            text_bytes, begin = chunk[at + 23], at + 24
+            if text_bytes >= 128:
+                text_bytes, begin = text_bytes - 128 + (chunk[at + 24] << 7), at + 25
+                if chunk[at + 24] >= 128:
+                    text_bytes, begin = text_bytes - (128 << 7) + (chunk[at + 25] << 14), at + 26
+            stop = begin + text_bytes
+        if stop == after - 4 or chunk[stop + 4 : stop + 6] == LOCAL_LAST:
+            texts.append(chunk[begin:stop] + b"\n")
+        else:
+            parts.append(len(texts))
+            texts.append(chunk[begin:stop])
+        begins.append(at)
+        at = after
+    return _Records(texts, begins, parts, at, torn)
+
+
+def _without_torn(chunk: bytes) -> Batch:
+    """Over what is no record, to where the next may begin."""
+    begin = chunk.find(LOCAL_STREAM, 5) - 4
+    end = begin if begin > 0 else len(chunk)
+    return Batch([(0, lost(end))] if end else [], end)
+
+
+def _nanoseconds(varint: bytes) -> int:
+    value = 0
+    for byte in reversed(varint):
+        value = value << 7 | byte & 127
+    return value
 
 
 # -- what an engine tells ----------------------------------------------------------------------------------------
@@ -139,7 +247,7 @@ def runs_of(messages: list[Message]) -> list[Run]:
     order, _ = _in_order([each.stream for each in messages], [each.text[-1:] == b"\n" for each in messages])
     messages = [messages[number] for number in order]
     texts = [each.text for each in messages]
-    return _runs(len(texts), lambda number: messages[number].time, lambda begin, end: b"".join(texts[begin:end]))
+    return _by_text(len(texts), lambda number: messages[number].time, lambda begin, end: b"".join(texts[begin:end]))
 
 
 # -- all -------------------------------------------------------------------------------------------------------------
@@ -169,19 +277,29 @@ def _in_order(streams: Sequence[object], whole: Sequence[bool]) -> tuple[list[in
     return order + list(waiting), settled
 
 
-def _runs(count: int, time: Callable[[int], str], written: Callable[[int, int], bytes]) -> list[Run]:
-    """Lines of the same millisecond together. They come in the order of time, so few are looked at."""
+def _by_text(count: int, time: Callable[[int], str], written: Callable[[int, int], bytes]) -> list[Run]:
+    """Runs of lines whose times are texts."""
+    return _runs(count, lambda number: time(number)[:MILLISECOND], lambda number: at_ms(time(number)), written)
+
+
+def _runs(
+    count: int,
+    moment: Callable[[int], object],
+    at_ms: Callable[[int], int],
+    written: Callable[[int, int], bytes],
+) -> list[Run]:
+    """Lines of the same moment together. They come in the order of time, so few are looked at."""
     runs, begin = [], 0
     while begin < count:
-        first = time(begin)
+        first = moment(begin)
         same, step = begin, 1
-        while same + step < count and time(same + step)[:MILLISECOND] == first[:MILLISECOND]:
+        while same + step < count and moment(same + step) == first:
             same, step = same + step, 2 * step
         while step:
-            if same + step < count and time(same + step)[:MILLISECOND] == first[:MILLISECOND]:
+            if same + step < count and moment(same + step) == first:
                 same += step
             step //= 2
-        runs.append((at_ms(first), written(begin, same + 1)))
+        runs.append((at_ms(begin), written(begin, same + 1)))
         begin = same + 1
     return runs
 

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from batchyard.executors.runner.containers.lines import Batch, Run, parse
+from batchyard.executors.runner.containers.lines import Run, is_known, lost, mark_of, parse
 from batchyard.executors.runner.containers.telling import Answers
 from batchyard.executors.runner.output import Log, OpenFile, RemoveFile
 from batchyard.executors.runner.wire import EngineAbout
@@ -28,7 +28,7 @@ TURN_S = 0.02  # then others get their turn
 PATIENCE_S = 0.1  # how long one stream's line that is begun may hold up the lines of the other
 OPEN_FILES = 4  # of the engine's that we hold while we lag behind: they take room on the disk
 PREDECESSORS = 9  # looked for behind an engine's file: .1, .2, ...
-FIRST_LINE = 1 << 17  # bytes in which the first line of a file ends: 16 KiB, each byte of which may be six
+FIRST_BYTES = 1 << 17  # in which the first line of a file ends: 16 KiB, each byte of which may be six
 MARK_BYTES = 1024  # written at once, so a mark is whole, or the one before is
 LOOKS = 5  # for a file that should be there
 LEAST_BYTES = 16 << 20
@@ -41,13 +41,14 @@ def log_config(engine: str, log_bytes: int) -> dict[str, Any]:
     """LogConfig of a create request, so that a job that writes for ever fills no disk.
 
     conmon keeps one file, docker as many as it is told, and both count bytes as they write them. What they throw away
-    is lost only to a slot that was dead meanwhile.
+    is lost only to a slot that was dead meanwhile. Docker's `local` costs it a third of what `json-file` does, and
+    keeps bytes as they are.
     """
     if engine == "podman":
         return {"Type": "k8s-file", "Config": {"max-size": str(max(4 * LEAST_BYTES, log_bytes // 2))}}
     size = max(LEAST_BYTES, log_bytes // 4)
     config = {"max-size": str(size), "max-file": "3", "compress": "false", "mode": "blocking"}
-    return {"Type": "json-file", "Config": config}
+    return {"Type": "local", "Config": config}
 
 
 def source_of(_client: object, inspected: Mapping[str, Any], engine: EngineAbout) -> Source:
@@ -55,10 +56,18 @@ def source_of(_client: object, inspected: Mapping[str, Any], engine: EngineAbout
 
     Its own file where there is one that we may read, which costs the engine nothing; else what the engine tells.
     """
-    path = inspected.get("LogPath")
-    if path and engine.local and _is_readable(path):
-        return Files(path)
-    return Answers(engine, inspected["Id"], follow=engine.name == "docker")
+    told = Answers(engine, inspected["Id"], follow=engine.name == "docker")
+    path = inspected.get("LogPath") or _local_path(inspected)
+    return Files(path, told) if engine.local and _is_readable(path) else told
+
+
+def _local_path(inspected: Mapping[str, Any]) -> str:
+    """Docker does not say where the files of its driver `local` are: beside what it does tell of.
+
+    A container that shares the network of another one has that one's file of hosts.
+    """
+    directory = os.path.dirname(os.path.dirname(inspected.get("HostsPath") or inspected.get("ResolvConfPath") or ""))
+    return os.path.join(directory, inspected["Id"], "local-logs", "container.log")
 
 
 def _is_readable(path: str) -> bool:
@@ -73,6 +82,14 @@ def _is_readable(path: str) -> bool:
     return False
 
 
+class Elsewhere(Exception):
+    """The log must be read at `source`."""
+
+    def __init__(self, source: Source):
+        super().__init__()
+        self.source = source
+
+
 class Source(Protocol):
     """Where an engine's log is read."""
 
@@ -81,10 +98,13 @@ class Source(Protocol):
         """As JSON: all before it has been read."""
 
     def go_on_from(self, position: Any) -> bool:
-        """Go on from a former `position`; False if what followed it is there no more."""
+        """Go on from a former `position`; False if what followed it is there no more. May raise Elsewhere."""
 
     def read(self, last: bool) -> list[Run]:
-        """What came next; nothing when there is no more for now. With `last` the container has ended."""
+        """What came next; nothing when there is no more for now. With `last` the container has ended.
+
+        May raise Elsewhere.
+        """
 
     def close(self) -> None: ...
 
@@ -109,6 +129,9 @@ class Reading:
         try:
             if self._mark is not None and not source.go_on_from(self._mark["at"]):
                 self._log.put(MISSING, 0)
+        except Elsewhere as other:
+            source = other.source
+            source.go_on_from(self._mark["at"])
         except OSError as error:
             log.warning("the engine's log cannot be read: %s", error)
         self._source = source  # last: others may take already
@@ -119,7 +142,8 @@ class Reading:
 
     def finish(self, now_ms: int) -> None:
         """All the rest; to be called when the engine calls the container ended, since by then its log is whole."""
-        self._take(now_ms, last=True, turn_s=None)
+        while self._take(now_ms, last=True, turn_s=None):
+            pass
         if self._source is not None:
             self._source.close()
         self._log.note_put()
@@ -139,6 +163,10 @@ class Reading:
                 self._log.mark(self._keep)
                 if turn_s is not None and time.monotonic() - begun_s > turn_s:
                     return True
+        except Elsewhere as other:
+            self._source.close()
+            self._source = other.source
+            return True
         except OSError as error:
             if not self._failed:
                 log.warning("the engine's log cannot be read: %s", error)
@@ -163,8 +191,9 @@ class Reading:
 class Files:
     """The file that an engine writes, and those that it wrote before, oldest first."""
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, told: Source):
         self._path = path
+        self._told = told  # to be asked where the format is none that we know
         self._files: deque[_File] = deque()
         self._done: Position | None = None  # where we are in a file that was read to its end, or is no more
         self._held: tuple[int, float] = (-1, 0.0)  # the place that we do not go beyond for now, and since when
@@ -178,6 +207,8 @@ class Files:
         self._look()
         if position is None:
             return True
+        if not isinstance(position[0], str):
+            raise Elsewhere(self._told)
         self._done = name, offset = tuple(position)
         for number, file in enumerate(self._files):
             if file.name() == name:
@@ -190,8 +221,8 @@ class Files:
     def read(self, last: bool) -> list[Run]:
         self._look()
         if self._lost:
-            lost, self._lost = self._lost, 0
-            return [(0, f"\n[batchyard: {lost} bytes of the engine's log were lost here]\n".encode())]
+            size, self._lost = self._lost, 0
+            return [(0, lost(size))]
         while self._files:
             newest = len(self._files) == 1
             runs = self._read(self._files[0], last, newest)
@@ -201,19 +232,19 @@ class Files:
         return []
 
     def _read(self, file: _File, last: bool, newest: bool) -> list[Run]:
-        """The next chunk of whole lines, if there is a line."""
+        """What the next chunk of a file says."""
         chunk = os.pread(file.descriptor, CHUNK, file.offset)
-        at_end = len(chunk) < CHUNK
-        end = chunk.rfind(b"\n") + 1
-        if end:
-            batch = parse(chunk[:end], patient=not last)
-            if not batch.used and at_end and newest and self._is_patient(file.offset):
+        if not chunk:
+            return []
+        if not file.offset and self._done is None and not is_known(chunk):
+            raise Elsewhere(self._told)
+        at_end = len(chunk) < CHUNK  # no record is as long
+        final = at_end and (last or not newest)
+        batch = parse(file.first(), chunk, not final, final)
+        if not batch.used:
+            if at_end and self._is_patient(file.offset):
                 return []
-            batch = batch if batch.used else parse(chunk[:end], patient=False)
-        elif not chunk or (at_end and newest and not last):
-            return []  # an engine's lines are shorter than a chunk
-        else:
-            batch = Batch(parse(chunk + b"\n", patient=False).runs, len(chunk))  # torn: the disk was full, or it died
+            batch = parse(file.first(), chunk, False, final or not at_end)
         file.offset += batch.used
         return batch.runs
 
@@ -275,14 +306,14 @@ class _File:
     def position(self) -> Position:
         return self.name(), self.offset
 
+    def first(self) -> int:
+        """Its first byte, which tells the format."""
+        return os.pread(self.descriptor, 1, 0)[0]
+
     def name(self) -> str:
-        """Its first line makes it known, whatever its path is by now: there is a time in it."""
         if not self._name:
-            first, newline, _ = os.pread(self.descriptor, FIRST_LINE, 0).partition(b"\n")
-            name = hashlib.blake2b(first, digest_size=12).hexdigest()
-            if not newline:
-                return name
-            self._name = name
+            mark = mark_of(os.pread(self.descriptor, FIRST_BYTES, 0))
+            self._name = hashlib.blake2b(mark, digest_size=12).hexdigest() if mark else ""
         return self._name
 
 
