@@ -163,6 +163,13 @@ def test_an_answer_without_end_is_not_taken(desk, elsewhere, monkeypatch):
         desk(KEYS, secretsmanager_url=elsewhere.url).secret(ARN, REGION)
 
 
+def test_an_answer_that_drips_is_not_waited_for(desk, elsewhere, monkeypatch):
+    monkeypatch.setattr(calls, "ANSWER_S", -1.0)
+    elsewhere.answers = [(200, b'{"SecretString": "s"}')]
+    with pytest.raises(NotGranted, match="or takes -1 s"):
+        desk(KEYS, secretsmanager_url=elsewhere.url).secret(ARN, REGION)
+
+
 def test_nobody_answers(desk):
     with pytest.raises(NotGranted, match="127.0.0.1:1: Connection refused"):
         desk(KEYS, ssm_url="http://127.0.0.1:1").secret("db", REGION)

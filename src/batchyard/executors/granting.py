@@ -7,7 +7,7 @@ worth nothing afterwards.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from batchyard.config import Settings
 from batchyard.model import endpoints, tasktokens, zip_images
@@ -18,16 +18,21 @@ ZIP = "zip:"  # how the image of an application in an archive begins
 FROM_A_FILE = "zip:file:"  # one that the slot opens by itself
 
 
-class Granting(NamedTuple):
+class Granting:
     """`key` is the task key, `environ` the server's environment."""
 
-    settings: Settings
-    key: bytes
-    environ: Mapping[str, str]
+    def __init__(self, settings: Settings, key: bytes, environ: Mapping[str, str]):
+        self.settings = settings
+        self._key = key
+        self._environ = environ
+        self._own_url = ""
+        self._endpoints: dict[str, str] | None = None
 
     def endpoints(self) -> dict[str, str]:
         """Where its code finds AWS's services, unless the job says otherwise itself."""
-        return endpoints.variables(self.settings.job_endpoints, self.environ, self._own())
+        if self._endpoints is None or not self._own_url:
+            self._endpoints = endpoints.variables(self.settings.job_endpoints, self._environ, self._own())
+        return self._endpoints
 
     def variables(self, spec: AttemptSpec, container: str = ALONE) -> dict[str, str]:
         """Where its code finds its role's credentials and its metadata, whatever the job says; nothing while the server
@@ -42,32 +47,34 @@ class Granting(NamedTuple):
             return None
         return {
             "url": own + tasktokens.path(spec.attempt, tasktokens.START),
-            "token": tasktokens.token(self.key, tasktokens.START, spec.attempt),
+            "token": tasktokens.token(self._key, tasktokens.START, spec.attempt),
         }
 
     def _role(self, spec: AttemptSpec, own: str) -> dict[str, str]:
         """Nothing without a place to assume roles at: SDKs would ask, and fail, where they could find credentials."""
         if not role_of(spec.task or spec.container):
             return {}
-        if not endpoints.of_service(endpoints.STS, self.settings.sts_url, self.environ, own):
+        if not endpoints.of_service(endpoints.STS, self.settings.sts_url, self._environ, own):
             return {}
         return {
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": own + tasktokens.path(spec.attempt, tasktokens.CREDENTIALS),
-            "AWS_CONTAINER_AUTHORIZATION_TOKEN": tasktokens.token(self.key, tasktokens.CREDENTIALS, spec.attempt),
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN": tasktokens.token(self._key, tasktokens.CREDENTIALS, spec.attempt),
         }
 
     def _metadata(self, spec: AttemptSpec, container: str, own: str) -> dict[str, str]:
         """Whoever reads metadata sends no header, so that the token is part of the address."""
-        shown = tasktokens.token(self.key, tasktokens.METADATA, spec.attempt, container)
+        shown = tasktokens.token(self._key, tasktokens.METADATA, spec.attempt, container)
         address = own + tasktokens.path(spec.attempt, tasktokens.METADATA, container, shown)
         return {"ECS_CONTAINER_METADATA_URI_V4": address}
 
     def _own(self) -> str:
-        """Where this server answers now: with another port after each start, if any free one may be taken."""
-        try:
-            return (self.settings.data_path / "endpoint").read_text().strip()
-        except OSError:
-            return ""
+        """Where this server answers: known before an engine is started, and the same as long as it lives."""
+        if not self._own_url:
+            try:
+                self._own_url = (self.settings.data_path / "endpoint").read_text().strip()
+            except OSError:
+                return ""
+        return self._own_url
 
 
 def _has_to_ask(container: Mapping[str, Any]) -> bool:

@@ -17,7 +17,8 @@ from xml.etree import ElementTree
 
 from batchyard.access import sigv4
 
-TIMEOUT_S = 5.0  # of connecting, and of each answer's next bytes
+TIMEOUT_S = 5.0  # of connecting, and of the next bytes of an answer
+ANSWER_S = 10.0  # in which it must be whole
 TRIES, PAUSE_S = 3, 0.3
 ANSWER_MAX = 1 << 20  # bytes
 THROTTLED = frozenset(("ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"))
@@ -98,13 +99,13 @@ class Service(NamedTuple):
         try:
             connection.request("POST", path + (f"?{parts.query}" if parts.query else ""), body, signed)
             answer = connection.getresponse()
-            content = answer.read(ANSWER_MAX + 1)
+            content = _whole(answer)
         except (OSError, http.client.HTTPException) as error:
             raise CallFailed(f"{self.place}: {_words(error)}", may_succeed_later=True) from None
         finally:
             connection.close()
-        if len(content) > ANSWER_MAX:
-            raise CallFailed(f"{self.place}: its answer is larger than {ANSWER_MAX} bytes")
+        if content is None:
+            raise CallFailed(f"{self.place}: its answer is larger than {ANSWER_MAX} bytes, or takes {ANSWER_S:g} s")
         if answer.status != 200:
             code, message = fault(content)
             later = answer.status >= 500 or code in THROTTLED
@@ -123,6 +124,16 @@ class Service(NamedTuple):
         at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self.wall_s()))
         key = (known.key_id, known.secret, self.region, self.name)
         return headers | sigv4.sign("POST", path, query, headers, body, *key, at)
+
+
+def _whole(answer: http.client.HTTPResponse) -> bytes | None:
+    """The body; None if it is too large, or comes so slowly that it would hold up others."""
+    content, until_s = bytearray(), time.monotonic() + ANSWER_S
+    while piece := answer.read1(1 << 16):
+        content += piece
+        if len(content) > ANSWER_MAX or time.monotonic() > until_s:
+            return None
+    return bytes(content)
 
 
 def _words(error: Exception) -> str:
