@@ -13,6 +13,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from batchyard.model import tasktokens
 from tests.clients.place import environment
 from tests.clients.s3 import S3
 from tests.harness.site import REGION, Site
@@ -140,3 +141,124 @@ def test_tokens_are_good_no_more_when_the_job_is_over(site):
         text=True,
     )
     assert done.stdout == "403"
+
+
+# -- secrets ----------------------------------------------------------------------------------------------------------
+
+HOLDS = "import os, sys; print({each: len(os.environ[each]) for each in sys.argv[1:]})"
+
+
+def with_secrets(site: Site, name: str, program: str, *more: str, **secrets: str) -> str:
+    entries = [{"name": variable, "valueFrom": value_from} for variable, value_from in secrets.items()]
+    return define(site, name, "", command=[sys.executable, "-c", program, *secrets, *more], secrets=entries)
+
+
+def test_secrets_of_every_source_are_in_the_environment_of_the_job(site, moto):
+    vault, parameters = elsewhere(moto, "secretsmanager"), elsewhere(moto, "ssm")
+    arn = vault.create_secret(Name="app/db", SecretString=json.dumps({"user": "u", "password": "first-4"}))["ARN"]
+    vault.put_secret_value(SecretId=arn, SecretString=json.dumps({"user": "u", "password": "second-99"}))
+    parameters.put_parameter(Name="/app/url", Value="parameter-1", Type="SecureString")
+    named = {
+        "FILE": "from-file",
+        "VARIABLE": "from-variable",
+        "MEMBER": f"{arn}:password::",
+        "OLDER": f"{arn}:password:AWSPREVIOUS:",
+        "PARAMETER": "/app/url",
+        "BY_ARN": f"arn:aws:ssm:{REGION}:123456789012:parameter/app/url",
+    }
+    job = ran(site, with_secrets(site, "all", HOLDS, **named))
+    values = ["in-a-file-5f1c", "in-a-variable-77aa", "second-99", "first-4", "parameter-1", "parameter-1"]
+    assert site.output(job) == f"{dict(zip(named, map(len, values), strict=True))}\n"
+
+
+def test_a_secret_that_is_nowhere_keeps_the_job_from_starting(site):
+    name = with_secrets(site, "lost", HOLDS, DB="no/such")
+    job = site.finished(site.submit("q", name))
+    assert (job["status"], job["statusReason"]) == ("FAILED", "Task failed to start")
+    assert "exitCode" not in job["container"]
+    said = job["container"]["reason"]
+    assert said.startswith(
+        "ResourceInitializationError: unable to pull secrets or registry auth: DB: no/such is not in"
+    )
+    assert "ParameterNotFound" in said
+
+
+def test_a_secret_is_seen_by_its_job_and_nobody_else(site):
+    """Looked for where it could be: in each file of the server, in what it says of the job, in the arguments and
+    environments of all other processes of the machine."""
+    program = (
+        "import os, pathlib, time; print(len(os.environ['S'])); time.sleep(3600 if not os.environ.get('END') else 0)"
+    )
+    site.log.write_text("")
+    job = site.submit("q", with_secrets(site, "kept", program, S="from-file"))
+    site.wait_for(lambda: site.describe(job)["status"] == "RUNNING", "it runs")
+    secret = b"in-a-file-5f1c"
+    holders = [pid for pid, told in processes().items() if secret in told]
+    assert len(holders) == 1, "the job itself"
+    assert b"in-a-variable" not in processes()[holders[0]]
+    shown = (
+        json.dumps(site.describe(job), default=str) + extra(site, f"/x/jobs/{job}") + extra(site, f"/x/explain/{job}")
+    )
+    assert secret.decode() not in shown
+    said = site.log.read_text()
+    assert f"GET /x/tasks/{job}.1/start" in said
+    tokens = tokens_of(site, job)
+    for path in [site.log, *(path for path in site.data.rglob("*") if path.is_file())]:
+        content = path.read_bytes()
+        assert secret not in content, path
+        assert not [each for each in tokens if each in content], path
+    site.client("batch").terminate_job(jobId=job, reason="seen enough")
+    site.finished(job)
+
+
+def test_jobs_get_their_secrets_though_the_api_dies_while_they_start(site):
+    name = with_secrets(site, "through", HOLDS, FILE="from-file")
+    jobs = [site.submit("q", name) for _ in range(12)]
+    for _ in range(3):
+        for pid in site.pids("api"):
+            site.kill(pid)
+        site.wait_for(site.answers, "the api is back")
+    ended = [site.finished(job, 120) for job in jobs]
+    assert {(job["status"], job["container"].get("reason")) for job in ended} == {("SUCCEEDED", None)}
+    assert {site.output(job) for job in ended} == {"{'FILE': 14}\n"}
+
+
+def processes() -> dict[int, bytes]:
+    """What others could read of each process: its arguments and its environment."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and int(entry.name) not in ancestors():
+                found[int(entry.name)] = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+        except OSError:
+            continue
+    return found
+
+
+def ancestors() -> set[int]:
+    return {os.getpid(), os.getppid()}
+
+
+def extra(site: Site, path: str) -> str:
+    done = subprocess.run(
+        [
+            "curl",
+            "-sS",
+            "--fail",
+            "--aws-sigv4",
+            "aws:amz:us-east-1:batch",
+            "--user",
+            ":".join(site.key),
+            site.url + path,
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def tokens_of(site: Site, job: str) -> list[bytes]:
+    key = bytes.fromhex((site.data / "task-key").read_text().strip())
+    doors = [("start", ""), ("credentials", ""), ("v4", "default")]
+    return [tasktokens.token(key, door, f"{job}.1", name).encode() for door, name in doors]

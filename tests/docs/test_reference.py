@@ -73,6 +73,7 @@ PASSED_ON = {"wire/json11.py", "wire/validate.py"}
 
 # Texts of ours that can show no value, since there is none: something is missing, or it is about the server itself.
 NOTHING_TO_SHOW = {
+    "1000 tasks wait for what they asked.",
     "A backup is being taken already.",
     "A job dependency without a jobId must be SEQUENTIAL.",
     "Batchyard does not support compute environments on Kubernetes (eksConfiguration) yet.",
@@ -84,6 +85,9 @@ NOTHING_TO_SHOW = {
     "The Authorization header is not of Signature Version 4.",
     "The data is being checked already.",
     "The request has no Authorization header.",
+    "The request shows no token, or several.",
+    "The token is not that of this task.",
+    "What a running task uses is not told here.",
     "The request has no X-Amz-Date header.",
     "The request is not signed: it has no Authorization header.",
     "The server failed unexpectedly and has logged why under this request id.",

@@ -23,7 +23,8 @@ Requests are signed as any other, with the service `batch`.""",
         "curl can sign:",
         text.picture("sh", EXAMPLE),
         """What a task asks while it runs is not signed, but shown a token that opens this door of this attempt and no
-other, as long as the attempt is STARTING or RUNNING:""",
+other, as long as the attempt is STARTING or RUNNING
+([Roles, secrets and S3](../how-to/roles-and-secrets.md)):""",
         text.table(
             ("route", "who asks", "token", "answers"),
             [(text.code(f"GET {path}"), *rest) for path, *rest in tasks.ROUTES],

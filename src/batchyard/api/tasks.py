@@ -161,7 +161,7 @@ def _credentials(context: Context, task: Task) -> dict[str, str]:
     try:
         given = context.grants.credentials(role, ids.task_id(task.name), task.job.region)
     except NotGranted as error:
-        raise ClientError(f"No credentials: {error}.") from None
+        raise ClientError(f"There are no credentials: {error}.", "Ask again when that is put right.") from None
     return {
         "RoleArn": role,
         "AccessKeyId": given.key_id,
@@ -176,7 +176,7 @@ def _metadata(context: Context, task: Task, container: str, below: str) -> bytes
     arns = Arns(context.settings.account, task.job.region)
     shown = task_metadata.Shown(arns, context.names, task.job, task.attempt, task.name, task.work)
     if container not in dict(task.work.containers):
-        raise ClientError(f"The task has no container {container[:100]}.")
+        raise ClientError(f"The task has no container {container[:100]}.", "Ask for one of those it has.")
     below = below.rstrip("/")
     if below == "":
         return msgspec.json.encode(task_metadata.container(shown, container))
