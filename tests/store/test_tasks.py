@@ -58,11 +58,11 @@ def test_each_container_has_a_stream_that_ends_with_the_attempt(site):
     site(story)
 
 
-def test_an_only_container_without_a_name_logs_where_a_plain_job_does(site):
+def test_an_only_container_has_the_log_of_its_attempt(site):
     async def story(site):
-        uuid, event = await site.submit(body=body({"containers": [{"name": "default"}]}))
+        uuid, event = await site.submit(body=body({"containers": [{"name": "lonely"}]}))
         site.run(event)
-        stream = site.reader.stream(site.reader.log_group(REGION, GROUP), f"hello/default/{ids.task_id(f'{uuid}.1')}")
+        stream = site.reader.stream(site.reader.log_group(REGION, GROUP), f"hello/lonely/{ids.task_id(f'{uuid}.1')}")
         assert stream.log == f"{uuid}.1" and look(site.data, "state", "SELECT * FROM container_logs") == []
 
     site(story)

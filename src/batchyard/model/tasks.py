@@ -34,8 +34,8 @@ def is_essential(container: Mapping[str, Any]) -> bool:
 
 
 def has_own_logs(of: Sequence[str]) -> bool:
-    """Whether containers of these names have a log each; the only one, if it is called DEFAULT, has the attempt's."""
-    return list(of) != [DEFAULT]
+    """Whether containers of these names have a log each; an only one has the attempt's, as where it is a process."""
+    return len(of) > 1
 
 
 def log_name(attempt: str, container: str, of: Sequence[str]) -> str:

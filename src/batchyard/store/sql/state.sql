@@ -167,7 +167,7 @@ CREATE UNIQUE INDEX attempts_by_log ON attempts (log, task);
 CREATE INDEX attempts_ended ON attempts (stopped_ms, opened_ms, log) WHERE stopped_ms IS NOT NULL;
 CREATE INDEX attempts_open ON attempts (job, idx, number, log) WHERE stopped_ms IS NULL;
 
--- Logs of containers that have one each: a row for every container of such an attempt, which itself logs nowhere (0).
+-- Logs of the containers of attempts that have several: a row for each; the attempt itself logs nowhere then (0).
 CREATE TABLE container_logs (
   job INTEGER NOT NULL,
   idx INTEGER NOT NULL,
