@@ -166,7 +166,7 @@ REFUSED_DEFINITIONS = [
     ({"container": ABSENT, "eksProperties": {}}, "does not support jobs on Kubernetes (eksProperties) yet"),
     (
         {"container": ABSENT, "ecsProperties": {"taskProperties": []}},
-        "does not support jobs of several containers (ecsProperties) yet",
+        "must have exactly one element, got 0",
     ),
     ({"type": "multinode"}, "Node properties of multinode job is required."),
     (

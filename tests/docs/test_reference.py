@@ -78,6 +78,7 @@ NOTHING_TO_SHOW = {
     "A job dependency without a jobId must be SEQUENTIAL.",
     "Batchyard does not support compute environments on Kubernetes (eksConfiguration) yet.",
     "Batchyard does not support jobStateTimeLimitActions yet.",
+    "Batchyard does not support jobs on Kubernetes (eksProperties) yet.",
     "Finished jobs are being removed too fast for a backup.",
     "Memory is required.",
     "More than 1000 requests wait for an answer.",

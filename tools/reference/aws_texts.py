@@ -128,6 +128,18 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "ConsumableResource name should match a valid pattern.",
         "totalQuantity cannot be a negative number.",
     ),
+    "jobs of several containers": (
+        "Number of containers must be between 1 and {}",
+        "ipcMode {} is not valid. Valid values are: [{}]",
+        "Container dependency can not be used in a single-container job.",
+        "containerName {} must reference a defined container.",
+        "TaskContainer dependency {} is not valid. Valid values are: [{}]",
+        "The container target of a dependency can not have condition {} if the target is essential",
+        "At least one container must be set as essential",
+        "When a firelensConfiguration object is specified, at least one container has to be configured with the "
+        "awsfirelens log driver",
+        "When a firelensConfiguration object is specified, at least one container has to run as root",
+    ),
     "job definitions for Fargate": (
         "executionRoleArn is required for Fargate jobs.",
         "Fargate resource requirements ({} vCPU, {} MiB) not valid.",

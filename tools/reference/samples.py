@@ -27,6 +27,13 @@ NODES: dict[str, Any] = {
         ],
     },
 }
+TASK: dict[str, Any] = {
+    "ecsProperties": {
+        "taskProperties": [
+            {"containers": [{"name": "c", "image": "host", "command": ["date"], "resourceRequirements": NEEDS}]}
+        ]
+    }
+}
 SUBMISSION: dict[str, Any] = {"jobName": "base", "jobQueue": "base", "jobDefinition": "base"}
 ENVIRONMENT: dict[str, Any] = {"computeEnvironmentName": "base", "type": "UNMANAGED", "serviceRole": ROLE}
 MANAGED: dict[str, Any] = {
@@ -120,9 +127,7 @@ SAMPLES: dict[str, tuple[dict[str, Any], ...]] = {
     "RegisterJobDefinition.consumableResourceProperties": (
         {"consumableResourceProperties": {"consumableResourceList": [{"consumableResource": "c", "quantity": 1}]}},
     ),
-    "RegisterJobDefinition.ecsProperties": (
-        {"containerProperties": None, "ecsProperties": {"taskProperties": [{"containers": [{"image": "i"}]}]}},
-    ),
+    "RegisterJobDefinition.ecsProperties": (TASK | {"containerProperties": None},),
     "RegisterJobDefinition.eksProperties": (
         {"containerProperties": None, "eksProperties": {"podProperties": {"containers": [{"image": "i"}]}}},
     ),
@@ -130,6 +135,9 @@ SAMPLES: dict[str, tuple[dict[str, Any], ...]] = {
     "RegisterJobDefinition.type": (
         {"type": "container"},
         NODES | {"containerProperties": None},
+    ),
+    "SubmitJob.ecsPropertiesOverride": (
+        {"ecsPropertiesOverride": {"taskProperties": [{"containers": [{"name": "c", "command": ["true"]}]}]}},
     ),
     "SubmitJob.nodeOverrides": ({"nodeOverrides": {"numNodes": 3}},),
     "SubmitJob.dependsOn": ({"dependsOn": [{"jobId": UUID.replace("0", "1")}]},),

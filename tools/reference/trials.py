@@ -47,6 +47,7 @@ from reference.samples import (
     ROLE,
     SAMPLES,
     SUBMISSION,
+    TASK,
     UUID,
 )
 
@@ -97,6 +98,8 @@ def _defined(request: shapes.RegisterJobDefinitionRequest) -> Outcome:
 
 def _submitted(request: shapes.SubmitJobRequest, body: dict[str, Any] | None = None) -> Outcome:
     usual = DEFINITION if request.nodeOverrides is msgspec.UNSET else NODES
+    if request.ecsPropertiesOverride is not msgspec.UNSET:
+        usual = TASK
     definition = compiled.compile_definition(
         body or {k: v for k, v in usual.items() if k != "jobDefinitionName"}, "us-east-1"
     )

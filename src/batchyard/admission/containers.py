@@ -1,6 +1,7 @@
 """containerProperties of a job definition: the rules, in the order in which they are checked.
 
-Source: reference "Container semantics" and "Fargate specifics". What passes is stored as it was given.
+The containers of a task (``tasks.py``) keep the same ones. Source: reference "Container semantics" and "Fargate
+specifics". What passes is stored as it was given.
 """
 
 from __future__ import annotations
@@ -14,7 +15,17 @@ from batchyard.admission import requirements
 from batchyard.errors import ClientError
 from batchyard.model import zip_images
 from batchyard.model.logplaces import GROUP_OPTION, PREFIX_OPTION
-from batchyard.wire.shapes import ContainerProperties, KeyValuePair, LinuxParameters, Volume
+from batchyard.model.needs import Needs
+from batchyard.wire.shapes import (
+    ContainerProperties,
+    EcsTaskProperties,
+    KeyValuePair,
+    LinuxParameters,
+    TaskContainerProperties,
+    Volume,
+)
+
+AnyContainer = ContainerProperties | TaskContainerProperties
 
 IMAGE_MAX = 255
 _USER = "^([a-z0-9_][a-z0-9_-]{0,30})$"
@@ -45,24 +56,37 @@ _FARGATE_LOG_DRIVERS = ("awslogs", "splunk")
 
 def check(container: ContainerProperties, fargate: bool) -> None:
     """ClientError if `container` breaks a rule for its platform (EC2 unless `fargate`)."""
-    _check_image(container)
+    check_image(container)
     asked = requirements.read(container.resourceRequirements, container.vcpus, container.memory, fargate)
-    requirements.complete(asked, fargate)
+    needs = requirements.complete(asked, fargate)
+    check_volumes(container.volumes, container.jobRoleArn)
+    check_process(container, container, fargate)
+    version = container.fargatePlatformConfiguration and container.fargatePlatformConfiguration.platformVersion
+    if fargate:
+        check_fargate(container, version, needs)
+    else:
+        check_ec2(container, _FARGATE_ONLY)
+
+
+def check_process(container: AnyContainer, whole: ContainerProperties | EcsTaskProperties, fargate: bool) -> None:
+    """ClientError if what a container runs, and with what, breaks a rule. `whole` has its volumes and roles."""
     check_command(container.command)
     check_environment(container.environment)
-    _check_secrets(container)
+    _check_secrets(container, whole.executionRoleArn)
     if container.user and not re.fullmatch(_USER[1:-1], container.user):
         raise ClientError(f"User '{container.user}' does not match regex {_USER}")
-    for volume in container.volumes or ():
-        _check_volume(volume, container)
-    _check_mount_points(container)
+    _check_mount_points(container, whole.volumes)
     _check_log(container, fargate)
     if container.linuxParameters:
         _check_linux(container.linuxParameters)
     if fargate:
-        _check_fargate(container)
-    else:
-        _check_ec2(container)
+        _check_fargate_process(container)
+
+
+def check_volumes(volumes: Iterable[Volume] | UnsetType, role: str | UnsetType) -> None:
+    """ClientError if a volume breaks a rule; `role` is that of the job."""
+    for volume in volumes or ():
+        _check_volume(volume, role)
 
 
 def check_environment(environment: Iterable[KeyValuePair] | UnsetType) -> None:
@@ -84,7 +108,7 @@ def check_command(command: Iterable[str] | UnsetType) -> None:
             raise ClientError(f"Element {number} of command holds a NUL character.", "Take it out.")
 
 
-def _check_image(container: ContainerProperties) -> None:
+def check_image(container: AnyContainer) -> None:
     if not container.image:
         raise ClientError("ECS Container Image must be provided.")
     if len(container.image) > IMAGE_MAX:
@@ -99,13 +123,13 @@ def _check_image(container: ContainerProperties) -> None:
         )
 
 
-def _check_secrets(container: ContainerProperties) -> None:
+def _check_secrets(container: AnyContainer, role: str | UnsetType) -> None:
     secret_options = container.logConfiguration and container.logConfiguration.secretOptions
-    if (container.secrets or secret_options) and not container.executionRoleArn:
+    if (container.secrets or secret_options) and not role:
         raise ClientError("executionRoleArn cannot be empty when using secrets or secretOptions")
 
 
-def _check_volume(volume: Volume, container: ContainerProperties) -> None:
+def _check_volume(volume: Volume, role: str | UnsetType) -> None:
     kinds = (volume.host, volume.efsVolumeConfiguration, volume.s3filesVolumeConfiguration)
     if sum(kind is not UNSET for kind in kinds) > 1:
         raise ClientError("When the volume parameter is specified, only one volume configuration type should be used.")
@@ -116,7 +140,7 @@ def _check_volume(volume: Volume, container: ContainerProperties) -> None:
     if volume.efsVolumeConfiguration is not UNSET:
         _check_efs(volume)
     if volume.s3filesVolumeConfiguration is not UNSET:
-        if not container.jobRoleArn:
+        if not role:
             raise ClientError("A jobRoleArn/taskRoleArn is required when using s3filesVolumeConfiguration.")
         _check_port(volume.s3filesVolumeConfiguration.transitEncryptionPort)
 
@@ -143,8 +167,8 @@ def _check_port(port: int | UnsetType) -> None:
         raise ClientError("TransitEncryptionPort must be a valid port number.")
 
 
-def _check_mount_points(container: ContainerProperties) -> None:
-    volumes = {volume.name for volume in container.volumes or ()}
+def _check_mount_points(container: AnyContainer, defined: Iterable[Volume] | UnsetType) -> None:
+    volumes = {volume.name for volume in defined or ()}
     for mount in container.mountPoints or ():
         if mount.sourceVolume is not UNSET and mount.sourceVolume not in volumes:
             raise ClientError(
@@ -153,7 +177,7 @@ def _check_mount_points(container: ContainerProperties) -> None:
             )
 
 
-def _check_log(container: ContainerProperties, fargate: bool) -> None:
+def _check_log(container: AnyContainer, fargate: bool) -> None:
     log = container.logConfiguration
     if log is UNSET:
         return
@@ -195,18 +219,17 @@ def _check_linux(linux: LinuxParameters) -> None:
         raise ClientError("When container specified swap memory, swappiness value is required.")
 
 
-def _check_ec2(container: ContainerProperties) -> None:
-    for member in _FARGATE_ONLY:
-        if getattr(container, member) is not UNSET:
+def check_ec2(whole: ContainerProperties | EcsTaskProperties, fargate_only: Iterable[str]) -> None:
+    """ClientError for members of a container or task that only Fargate has."""
+    for member in fargate_only:
+        if getattr(whole, member) is not UNSET:
             raise ClientError(f"{member} not applicable for EC2.")
     for member in _FARGATE_ONLY_IS:
-        if getattr(container, member) is not UNSET:
+        if getattr(whole, member) is not UNSET:
             raise ClientError(f"{member} is not applicable for EC2.")
 
 
-def _check_fargate(container: ContainerProperties) -> None:
-    if not container.executionRoleArn:
-        raise ClientError("executionRoleArn is required for Fargate jobs.")
+def _check_fargate_process(container: AnyContainer) -> None:
     if container.ulimits:
         raise ClientError("ulimits is not applicable for Fargate.")
     if container.privileged:
@@ -215,24 +238,31 @@ def _check_fargate(container: ContainerProperties) -> None:
         for member in _NOT_ON_FARGATE:
             if getattr(container.linuxParameters, member) is not UNSET:
                 raise ClientError(f"linuxParameter.{member} is not allowed for Fargate.")
-    if any(volume.host and volume.host.sourcePath for volume in container.volumes or ()):
+
+
+def check_fargate(
+    whole: ContainerProperties | EcsTaskProperties, version: str | UnsetType | None, needs: Needs
+) -> None:
+    """ClientError if a container or task of these needs in all breaks a rule of Fargate's; `version` is that of its
+    platform."""
+    if not whole.executionRoleArn:
+        raise ClientError("executionRoleArn is required for Fargate jobs.")
+    if any(volume.host and volume.host.sourcePath for volume in whole.volumes or ()):
         raise ClientError("host.sourcePath should not be set for volumes in Fargate.")
-    _check_fargate_platform(container)
-    storage = container.ephemeralStorage
+    _check_fargate_platform(whole, version, needs)
+    storage = whole.ephemeralStorage
     if storage is not UNSET and not 21 <= storage.sizeInGiB <= 200:
         raise ClientError("Ephemeral storage for Fargate tasks can be only between range 21 GiB to 200 GiB")
 
 
-def _check_fargate_platform(container: ContainerProperties) -> None:
+def _check_fargate_platform(
+    whole: ContainerProperties | EcsTaskProperties, version: str | UnsetType | None, needs: Needs
+) -> None:
     """The versions and systems that Fargate has (reference "Container semantics", Windows, and "Fargate specifics")."""
-    version = container.fargatePlatformConfiguration and container.fargatePlatformConfiguration.platformVersion
-    if (
-        version
-        and version in _FARGATE_BEFORE_EFS
-        and any(each.efsVolumeConfiguration for each in container.volumes or ())
-    ):
+    has_efs = any(each.efsVolumeConfiguration for each in whole.volumes or ())
+    if version in _FARGATE_BEFORE_EFS and has_efs:
         raise ClientError(f"EFS is supported for Fargate platform versions 1.4.0 or later, provided {version}")
-    platform = container.runtimePlatform
+    platform = whole.runtimePlatform
     family = platform and platform.operatingSystemFamily
     if not family or family == "LINUX":
         return
@@ -240,6 +270,5 @@ def _check_fargate_platform(container: ContainerProperties) -> None:
         raise ClientError(f"RuntimePlatform supports only one from [{','.join((*_WINDOWS, 'LINUX'))}]")
     if platform.cpuArchitecture not in (UNSET, "X86_64"):
         raise ClientError("Windows supported only by X86_64 cpuArchitecture")
-    needs = requirements.read(container.resourceRequirements, container.vcpus, container.memory, fargate=True)
     if needs.cpu_milli < 1000:
         raise ClientError(f"vCPU must be at least 1 for Windows Job definition, got {needs.cpu_milli / 1000:g}.")

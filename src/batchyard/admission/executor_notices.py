@@ -30,6 +30,11 @@ class Machine(NamedTuple):
     mapped: frozenset[str] = frozenset()  # file systems and access points that a directory stands for
 
 
+_NO_ENGINE = (
+    "The job has several containers, for which there must be a container engine, and there is none: its attempts fail "
+    "to start; batchyard doctor says what would help."
+)
+
 # As a process: member of the container -> why it has no effect. `{value}` is what was asked.
 _OF_PROCESS = {
     "privileged": "privileged gives no extra rights: the job is a process.",
@@ -55,6 +60,8 @@ def of_job(
     """Sentences for the containers of a job, by name; `task` has what those of a task share."""
     executor = executor_of(containers, machine)
     said = _of_whole(containers[0][1] if task is None else task, machine)
+    if executor is None and len(containers) > 1:
+        said.append(_NO_ENGINE)
     for name, container in containers:
         own = {CONTAINER: _of_container, PROCESS: _of_process}.get(executor or "", _of_none)(container, machine)
         said += [f"container {name}: {each}" for each in own] if len(containers) > 1 else own

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET
 
-from batchyard.admission import consumables, containers, names, nodes, retries, tags
+from batchyard.admission import consumables, containers, names, nodes, retries, tags, tasks
 from batchyard.errors import ClientError
 from batchyard.model.jobs import NewDefinition
 from batchyard.wire.shapes import RegisterJobDefinitionRequest
@@ -22,6 +22,7 @@ _KEPT = (
     "parameters",
     "schedulingPriority",
     "containerProperties",
+    "ecsProperties",
     "nodeProperties",
     "retryStrategy",
     "propagateTags",
@@ -34,10 +35,6 @@ _EXCLUSIVE = {  # in AWS's words
     "containerProperties": "ECS containerProperties",
     "ecsProperties": "ecsProperties",
     "eksProperties": "eksProperties",
-}
-_LATER = {
-    "ecsProperties": "jobs of several containers (ecsProperties)",
-    "eksProperties": "jobs on Kubernetes (eksProperties)",
 }
 
 
@@ -57,6 +54,8 @@ def admit(
         check_priority(request.schedulingPriority)
     if request.type == "multinode":
         _check_nodes(request, capability)
+    elif request.ecsProperties is not UNSET:
+        tasks.check(request.ecsProperties, fargate=capability == "FARGATE")
     else:
         containers.check(request.containerProperties, fargate=capability == "FARGATE")
     retries.policy(request.retryStrategy)
@@ -80,29 +79,30 @@ def _check_kind(request: RegisterJobDefinitionRequest) -> None:
         raise ClientError(f"Cannot use both {given[0]} and {given[1]}")
     if request.type == "multinode" and request.nodeProperties is UNSET:
         raise ClientError("Node properties of multinode job is required.")
-    for member, words in _LATER.items():
-        if getattr(request, member) is not UNSET:
-            raise ClientError(
-                f"Batchyard does not support {words} yet.", "Register a definition of type container instead."
-            )
+    if request.eksProperties is not UNSET:
+        raise ClientError(
+            "Batchyard does not support jobs on Kubernetes (eksProperties) yet.",
+            "Register a definition with containerProperties or ecsProperties instead.",
+        )
     if request.type != "multinode" and request.nodeProperties is not UNSET:
         raise ClientError(
             f"nodeProperties applies only to job definitions of type multinode, this one is {request.type}.",
             "Leave it out, or register a definition of type multinode.",
         )
-    if request.type != "multinode" and request.containerProperties is UNSET:
+    if request.type != "multinode" and request.containerProperties is UNSET and request.ecsProperties is UNSET:
         raise ClientError(
             "containerProperties is required for job definitions of type container.",
-            "Give it an image and resourceRequirements of type VCPU and MEMORY.",
+            "Give it an image and resourceRequirements of type VCPU and MEMORY, or ecsProperties instead.",
         )
 
 
 def _check_nodes(request: RegisterJobDefinitionRequest, capability: str) -> None:
-    if request.containerProperties is not UNSET:
-        raise ClientError(
-            f"containerProperties applies only to job definitions of type container, this one is {request.type}.",
-            "Give each range of nodeProperties its container.",
-        )
+    for member in ("containerProperties", "ecsProperties"):
+        if getattr(request, member) is not UNSET:
+            raise ClientError(
+                f"{member} applies only to job definitions of type container, this one is {request.type}.",
+                f"Give each range of nodeProperties its {member.replace('containerProperties', 'container')}.",
+            )
     if capability == "FARGATE":
         raise ClientError(
             f"Multi-node parallel jobs do not run on {capability}.", "Leave platformCapabilities out, or name EC2."

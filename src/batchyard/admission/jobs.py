@@ -12,7 +12,18 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import UNSET
 
-from batchyard.admission import consumables, containers, names, nodes, notices, overrides, parameters, retries, tags
+from batchyard.admission import (
+    consumables,
+    containers,
+    names,
+    nodes,
+    notices,
+    overrides,
+    parameters,
+    retries,
+    tags,
+    tasks,
+)
 from batchyard.admission.compiled import CompiledDefinition
 from batchyard.admission.dependencies import upstreams_of
 from batchyard.admission.job_definitions import check_priority
@@ -25,7 +36,8 @@ from batchyard.wire.shapes import SubmitJobRequest
 SIZE_MAX_KIB = 30
 ARRAY_MIN, ARRAY_MAX = 2, 10_000
 
-_FOREIGN_OVERRIDES = (
+_OVERRIDES = (
+    ("containerOverrides", "containerProperties"),
     ("nodeOverrides", "multinode"),
     ("ecsPropertiesOverride", "ecsProperties"),
     ("eksPropertiesOverride", "eksProperties"),
@@ -61,11 +73,8 @@ def admit(request: SubmitJobRequest, definition: CompiledDefinition, at: Submiss
     given = definition.parameters
     if request.parameters:
         given = given | request.parameters
-    work = (
-        _one_container(request, definition, given, at)
-        if definition.nodes is None
-        else _nodes(request, definition, given, at)
-    )
+    make = _nodes if definition.nodes is not None else _one_container if definition.task is None else _task
+    work = make(request, definition, given, at)
     body: dict[str, Any] = {
         **definition.defaults,
         **work.body,
@@ -136,6 +145,19 @@ def _one_container(
     return _Work({"container": container}, needs, said)
 
 
+def _task(request: SubmitJobRequest, definition: CompiledDefinition, given: dict[str, str], at: Submission) -> _Work:
+    """Several containers."""
+    assert definition.task is not None
+    task, needs, said = definition.task, definition.needs, list(definition.notices)
+    if request.ecsPropertiesOverride:
+        fargate = definition.capability == "FARGATE"
+        task = tasks.merge(request.ecsPropertiesOverride, task, fargate)
+        needs = tasks.needs_of(task, fargate)
+    task = task | {"containers": [_substituted(each, given) for each in task["containers"]]}
+    said += notices.of_merged_task(task, needs.gpus, at.gpus)
+    return _Work({"task": task}, needs, said)
+
+
 def _nodes(request: SubmitJobRequest, definition: CompiledDefinition, given: dict[str, str], at: Submission) -> _Work:
     """A multi-node job: its nodeProperties as they are shown, and the container of each group of nodes."""
     merged = nodes.merge(definition, request.nodeOverrides)
@@ -172,11 +194,12 @@ def _check_request(request: SubmitJobRequest, definition: CompiledDefinition, at
     if definition.nodes is not None:
         _check_several(request, at)
         return
-    for member, kind in _FOREIGN_OVERRIDES:
-        if getattr(request, member) is not UNSET:
+    has = "containerProperties" if definition.task is None else "ecsProperties"
+    own = "containerOverrides" if definition.task is None else "ecsPropertiesOverride"
+    for member, kind in _OVERRIDES:
+        if member != own and getattr(request, member) is not UNSET:
             raise ClientError(
-                f"{member} applies only to {kind} job definitions, and this one has containerProperties.",
-                "Use containerOverrides.",
+                f"{member} applies only to {kind} job definitions, and this one has {has}.", f"Use {own}."
             )
 
 

@@ -64,9 +64,28 @@ def of_merged(container: Mapping[str, Any], asked_gpus: int, gpus: int) -> list[
     for entry in container.get("environment") or ():
         if entry["name"].startswith("AWS_BATCH"):
             said.append(f"environment {entry['name']} is reserved: the value that Batch sets wins.")
-    if asked_gpus > gpus:
-        said.append(f"GPU: {asked_gpus} asked, this machine lends {gpus} to jobs: the job waits in RUNNABLE.")
+    return said + _of_gpus(asked_gpus, gpus)
+
+
+def of_task(task: Mapping[str, Any], region: str) -> list[str]:
+    """Likewise for a task of several containers: each is named where a sentence is about it."""
+    said = of_container({member: value for member, value in task.items() if member != "containers"}, region)
+    for each in task["containers"]:
+        said += [f"container {each['name']}: {sentence}" for sentence in of_container(each, region)]
     return said
+
+
+def of_merged_task(task: Mapping[str, Any], asked_gpus: int, gpus: int) -> list[str]:
+    said = []
+    for each in task["containers"]:
+        said += [f"container {each['name']}: {sentence}" for sentence in of_merged(each, 0, gpus)]
+    return said + _of_gpus(asked_gpus, gpus)
+
+
+def _of_gpus(asked: int, there: int) -> list[str]:
+    if asked <= there:
+        return []
+    return [f"GPU: {asked} asked, this machine lends {there} to jobs: the job waits in RUNNABLE."]
 
 
 def _of_log(log: Mapping[str, Any], region: str) -> list[str]:

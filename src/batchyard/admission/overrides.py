@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
-from batchyard.admission import containers, requirements
+from batchyard.admission import containers, merging, requirements
 from batchyard.admission.compiled import CompiledDefinition
 from batchyard.model.needs import Needs
 from batchyard.wire.shapes import ContainerOverrides
@@ -30,7 +29,7 @@ def merge(overrides: ContainerOverrides, definition: CompiledDefinition) -> tupl
         container["command"] = overrides.command
     if overrides.environment:
         containers.check_environment(overrides.environment)
-        container["environment"] = _merge_by("name", container.get("environment"), overrides.environment)
+        container["environment"] = merging.by("name", container.get("environment"), overrides.environment)
     if overrides.instanceType:
         said.append("containerOverrides.instanceType is only for multi-node jobs and has no effect.")
     needs = _merge_needs(container, overrides, definition, said)
@@ -54,17 +53,9 @@ def _merge_needs(
             said.append(_DEPRECATED_KEY.replace("{member}", member))
     asked = requirements.read(listed, acting["vcpus"], acting["memory"], definition.capability == "FARGATE")
     if listed:
-        container["resourceRequirements"] = _merge_by("type", container.get("resourceRequirements"), listed)
+        container["resourceRequirements"] = merging.by("type", container.get("resourceRequirements"), listed)
     cpu_milli, memory_mib, gpus = definition.needs
     needs = Needs(asked.cpu_milli or cpu_milli, asked.memory_mib or memory_mib, asked.gpus or gpus)
     if definition.capability == "FARGATE":
         requirements.check_fargate(needs)
     return needs
-
-
-def _merge_by(key: str, old: list[dict[str, Any]] | None, new: list[Struct]) -> list[dict[str, Any]]:
-    """`old` with entries of the same key replaced in place and new ones appended."""
-    merged = {entry[key]: entry for entry in old or ()}
-    for entry in msgspec.to_builtins(new):
-        merged[entry[key]] = entry
-    return list(merged.values())

@@ -9,6 +9,7 @@ import asyncio
 import os
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -23,7 +24,7 @@ from batchyard.api.explain import explain
 from batchyard.api.streamed import Stream
 from batchyard.doctor import about, checks
 from batchyard.errors import ClientError, Unavailable, UnknownOperation
-from batchyard.model import endpoints, ids
+from batchyard.model import endpoints, ids, tasks
 from batchyard.model.executors import PROCESS
 from batchyard.model.jobs import kept_as, work_of
 from batchyard.ports import AttemptRow, JobRow
@@ -192,6 +193,8 @@ def _machine(context: Context) -> executor_notices.Machine:
 def _run(context: Context, row: JobRow, attempt: AttemptRow) -> dict[str, Any]:
     """What an attempt, also one that still runs, used and where it lies; null is not known (yet)."""
     attempt_id = ids.attempt_id(row.uuid, kept_as(row.nodes, row.index), attempt.number)
+    several = work_of(row.body, row.nodes, row.index).task
+    names = tasks.names(several) if several else [tasks.DEFAULT]
     day = datetime.fromtimestamp(attempt.opened_ms / 1000, UTC).strftime("%Y-%m-%d")
     data = context.settings.data_path
     return {
@@ -210,5 +213,13 @@ def _run(context: Context, row: JobRow, attempt: AttemptRow) -> dict[str, Any]:
         "reclaimAt": attempt.reclaim_ms,
         "gpus": list(attempt.devices),
         "workDirectory": str(data / "work" / attempt_id),
-        "logFile": str(data / "logs" / day / f"{attempt_id}.log"),
+        "logFile": None if tasks.has_own_logs(names) else str(data / "logs" / day / f"{attempt_id}.log"),
+        "containers": [_container(each, attempt, names, data / "logs" / day / attempt_id) for each in names if several],
     }
+
+
+def _container(name: str, attempt: AttemptRow, names: list[str], log: Path) -> dict[str, Any]:
+    """A container of a task; `log` is where the attempt's own would lie, less its ending."""
+    ending = next((each for each in attempt.containers if each.name == name), tasks.ContainerEnding(name))
+    file = log.parent / f"{tasks.log_name(log.name, name, names)}.log"
+    return {"name": name, "exitCode": ending.exit_code, "reason": ending.reason, "logFile": str(file)}

@@ -6,21 +6,23 @@ status, `startedAt` only after a start, `attempts` only of ended attempts, `logS
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from batchyard.describe.arns import Arns
-from batchyard.describe.containers import with_empty_lists
+from batchyard.describe.containers import task_with_empty_lists, with_empty_lists
 from batchyard.describe.names import Names
 from batchyard.model import ids, states
-from batchyard.model.jobs import CANCEL, N_TO_N, SEQUENTIAL, TERMINATE, kept_as, work_of
+from batchyard.model.jobs import CANCEL, N_TO_N, SEQUENTIAL, TERMINATE, Work, kept_as, work_of
 from batchyard.model.logplaces import log_place
+from batchyard.model.tasks import ContainerEnding, is_essential
 from batchyard.ports import AttemptRow, JobRow, Standing
 from batchyard.wire.shapes import (
     ArrayPropertiesDetail,
     ArrayPropertiesSummary,
     AttemptDetail,
     ContainerSummary,
+    EcsPropertiesDetail,
     JobDependency,
     JobDetail,
     JobSummary,
@@ -69,7 +71,7 @@ def detail(words: Words, standing: Standing) -> JobDetail:
         if member in body:
             setattr(shown, member, body[member])
     if row.nodes is None or row.index != ids.WHOLE:
-        shown.container = _container(words, row, standing.attempts)
+        _show_work(shown, words, row, standing.attempts)
     else:
         shown.nodeProperties = body["nodeProperties"]
     if row.index >= ids.NODES:
@@ -151,18 +153,31 @@ def _status_summary(child_counts: Sequence[int]) -> dict[str, int]:
     return dict(zip(states.NAMES, child_counts, strict=True))
 
 
-def _container(words: Words, row: JobRow, attempts: Sequence[AttemptRow]) -> dict[str, Any]:
-    """The merged container, with what the latest attempt adds; after a retry the last ending stays visible."""
-    container = with_empty_lists(work_of(row.body, row.nodes, row.index).container)
-    container["networkInterfaces"] = []
-    if attempts:
-        container |= _place(words, row, attempts[-1]) | _ending(attempts[-1])
-    return container
+def _show_work(shown: JobDetail, words: Words, row: JobRow, attempts: Sequence[AttemptRow]) -> None:
+    """What the job runs, merged, with what the latest attempt adds; after a retry the last ending stays visible."""
+    work, latest = work_of(row.body, row.nodes, row.index), attempts[-1] if attempts else None
+    if work.task is None:
+        added = {} if latest is None else _single(words, row, work, latest)
+        shown.container = with_empty_lists(work.container) | {"networkInterfaces": []} | added
+        return
+    task = task_with_empty_lists(work.task)
+    if latest is None:
+        task["containers"] = [each | {"networkInterfaces": []} for each in task["containers"]]
+    else:
+        ran = _each(words, row, work, latest)
+        task["containers"] = [each | one for each, one in zip(task["containers"], ran, strict=True)]
+        task |= _place(words, row, latest)
+    shown.ecsProperties = EcsPropertiesDetail(taskProperties=[task])
 
 
 def _attempt(words: Words, row: JobRow, attempt: AttemptRow) -> AttemptDetail:
-    container = _place(words, row, attempt) | _ending(attempt) | {"networkInterfaces": []}
-    shown = AttemptDetail(container=container, stoppedAt=attempt.stopped_ms, taskProperties=[])
+    shown = AttemptDetail(container={}, stoppedAt=attempt.stopped_ms, taskProperties=[])
+    work = work_of(row.body, row.nodes, row.index)
+    if work.task is None:
+        shown.container = _single(words, row, work, attempt) | {"networkInterfaces": []}
+    else:
+        containers = _each(words, row, work, attempt)
+        shown.taskProperties = [_place(words, row, attempt) | {"containers": containers}]
     if attempt.started_ms is not None:
         shown.startedAt = attempt.started_ms
     if attempt.status_reason is not None:
@@ -170,28 +185,51 @@ def _attempt(words: Words, row: JobRow, attempt: AttemptRow) -> AttemptDetail:
     return shown
 
 
+def _single(words: Words, row: JobRow, work: Work, attempt: AttemptRow) -> dict[str, Any]:
+    """What an attempt adds to its only container: where it is, from its start on the log, and how it ended."""
+    added: dict[str, Any] = _place(words, row, attempt)
+    if attempt.started_ms is not None or attempt.stopped_ms is not None:
+        ((name, container),) = work.containers
+        added["logStreamName"] = _stream(words, row, attempt, name, container)
+    return added | _ending(attempt)
+
+
+def _each(words: Words, row: JobRow, work: Work, attempt: AttemptRow) -> list[dict[str, Any]]:
+    """What an attempt adds to each container of its task. Its logs are there from STARTING on: one may write long
+    before another, for which the task counts as started."""
+    endings = {each.name: each for each in attempt.containers}
+    if not endings and attempt.stopped_ms is not None:
+        # Nothing was told of each: what there is to say of the attempt is said of one without which it could not go on.
+        name = next(name for name, container in work.containers if is_essential(container))
+        endings[name] = ContainerEnding(name, attempt.exit_code, attempt.reason)
+    added = []
+    for name, container in work.containers:
+        one = {"name": name, "logStreamName": _stream(words, row, attempt, name, container), "networkInterfaces": []}
+        added.append(one | (_ending(endings[name]) if name in endings else {}))
+    return added
+
+
 def _place(words: Words, row: JobRow, attempt: AttemptRow) -> dict[str, str]:
-    """Where an attempt runs or ran: task, machine, and from its start on the log."""
+    """Where an attempt runs or ran: task and machine."""
     arns, names = words
     environment, uuid = names.environment(attempt.environment)
-    attempt_id = ids.attempt_id(row.uuid, kept_as(row.nodes, row.index), attempt.number)
-    place = {
-        "taskArn": arns.task(environment, uuid, ids.task_id(attempt_id)),
-    }
+    place = {"taskArn": arns.task(environment, uuid, ids.task_id(_attempt_id(row, attempt)))}
     if attempt.instance:  # Fargate has none
         of = uuid if attempt.instance == ids.machine_instance_id(uuid) else attempt.instance
         place["containerInstanceArn"] = arns.container_instance(environment, uuid, ids.container_instance_id(of))
-    if attempt.started_ms is not None or attempt.stopped_ms is not None:
-        place["logStreamName"] = _stream(words, row, attempt_id)
     return place
 
 
-def _stream(words: Words, row: JobRow, attempt: str) -> str:
-    name, _ = words.names.definition(row.definition)
-    return log_place(row.region, name, work_of(row.body, row.nodes, row.index).container).stream(attempt)
+def _attempt_id(row: JobRow, attempt: AttemptRow) -> str:
+    return ids.attempt_id(row.uuid, kept_as(row.nodes, row.index), attempt.number)
 
 
-def _ending(of: AttemptRow | JobRow) -> dict[str, Any]:
+def _stream(words: Words, row: JobRow, attempt: AttemptRow, name: str, container: Mapping[str, Any]) -> str:
+    definition, _ = words.names.definition(row.definition)
+    return log_place(row.region, definition, container, name).stream(_attempt_id(row, attempt))
+
+
+def _ending(of: AttemptRow | JobRow | ContainerEnding) -> dict[str, Any]:
     ending: dict[str, Any] = {}
     if of.exit_code is not None:
         ending["exitCode"] = of.exit_code

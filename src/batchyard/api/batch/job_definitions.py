@@ -10,7 +10,7 @@ from batchyard.admission import job_definitions
 from batchyard.api import paging
 from batchyard.api.context import Call, Context
 from batchyard.describe.arns import Arns
-from batchyard.describe.containers import with_empty_lists
+from batchyard.describe.containers import definition_with_empty_lists
 from batchyard.errors import ClientError
 from batchyard.ports import DefinitionRow
 from batchyard.wire.shapes import (
@@ -103,8 +103,7 @@ def _active(status: Any) -> bool | None:
 
 
 def _detail(context: Context, arns: Arns, row: DefinitionRow) -> JobDefinition:
-    body = dict(row.body)
-    body["containerProperties"] = with_empty_lists(body["containerProperties"])
+    body = definition_with_empty_lists(row.body)
     return JobDefinition(
         jobDefinitionName=row.name,
         jobDefinitionArn=arns.definition(row.name, row.revision),
