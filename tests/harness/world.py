@@ -299,7 +299,19 @@ class World:
             assert self.scheduler.provider_of(action.environment), "the engine must know whom to give the order"
             self._act(action)
         invariants.check(self.scheduler.state)
+        if self.twins and not decision.more:
+            self._check_rest(decision.due_ms)
         return decision
+
+    def _check_rest(self, due_ms: int | None) -> None:
+        """Where no work is left there is nothing to decide until something happens, or until it is due: a scheduler
+        rebuilt from rows, which looks at everything, finds nothing, either."""
+        last_ms = self.now_ms + 1_000_000 if due_ms is None else due_ms - 1
+        contested = bool(self.scheduler.state.contested)  # who is next is looked at only now and then
+        for now_ms in [self.now_ms] if contested else [self.now_ms, last_ms]:
+            if now_ms >= self.now_ms and (due_ms is None or now_ms < due_ms):
+                found = self.restored().turn(now_ms, [])
+                assert found[:3] == ([], [], False), f"at {now_ms} something was still to be decided: {found}"
 
     def _check_launches(self, decision: Decision, events: list) -> None:
         """Nothing is launched at the maximum or beyond, and by BEST_FIT on demand nothing that passes it; where the

@@ -140,9 +140,6 @@ def test_random_environments_and_loads_keep_every_bound(data):
     play(data, steps=25)
 
 
-@pytest.mark.xfail(
-    strict=False, reason="open: about one run in 1,000 settles otherwise after a restart while Spot is reclaimed"
-)
 @pytest.mark.long
 @settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 @given(st.data())

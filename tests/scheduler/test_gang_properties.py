@@ -109,7 +109,6 @@ def test_random_gangs_run_all_or_nothing_and_never_wait_for_each_other(data):
     play(data, steps=30)
 
 
-@pytest.mark.xfail(strict=False, reason="open: about one run in 1,000 launches otherwise after a restart")
 @pytest.mark.long
 @settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 @given(st.data())

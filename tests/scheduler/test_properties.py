@@ -210,9 +210,6 @@ def test_random_workloads_keep_every_rule_and_restarts_change_nothing(data):
     play(data, steps=30)
 
 
-@pytest.mark.xfail(
-    strict=False, reason="open: about one run in 1,000 unblocks a queue a turn later than after a restart"
-)
 @pytest.mark.long
 @settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 @given(st.data())

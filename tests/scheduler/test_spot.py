@@ -386,6 +386,26 @@ def test_room_that_is_waited_for_is_not_given_to_others_meanwhile(world):
     assert world.state(large) == "STARTING"
 
 
+def test_nor_is_what_it_will_hold_of_its_environment_s_maximum(world):
+    """Six of eight vCPUs that the environment may hold are waited for, so that one more is left for others, though
+    three are free on the machine."""
+    world.machine(16, 65_536)
+    _, cheap = pre_emptible(world, vcpus=4)
+    run(world, cheap, count=2)
+    run(world, world.queue(world.environment()), vcpus=6)
+    place = world.managed(fargate(8))
+    run(world, world.queue(place), vcpus=1)
+    large = world.submit(world.queue(place, priority=9), vcpus=6)
+    small = [world.submit(world.queue(place, priority=1), vcpus=1) for _ in range(3)]
+    world.settle()
+    assert [world.state(job) for job in (large, *small)] == ["RUNNABLE", "STARTING", "RUNNABLE", "RUNNABLE"]
+    pass_minutes(world)
+    for job in list(world.stopped):
+        world.dies(job)
+    world.settle()
+    assert world.state(large) == "STARTING"
+
+
 def test_the_minimum_of_spot_goes_and_comes_back_when_there_is_room(world):
     place, _ = pre_emptible(world, min_cpu_milli=8_000)
     world.settle()

@@ -117,7 +117,9 @@ def _without_room(state: State, could: Sequence[PlaceVerdict]) -> str | None:
 
 def _of_gang(state: State, queue: Queue, gang: Gang) -> str | None:
     """Likewise of a multi-node job: it waits in the first environment that could ever hold all of its nodes, even where
-    a later one has room."""
+    a later one has room, or for its own instances to boot."""
+    if gang.seq in state.sets:
+        return None
     named = (state.environments.get(number) for number in queue.environments)
     opened = [each for each in named if each is not None and each.enabled]
     if not opened:

@@ -11,65 +11,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from heapq import heappop, heappush
 
-from batchyard.model.environments import HeldInstance, InstanceType
+from batchyard.model.environments import HeldInstance, InstanceType, Leaving
 from batchyard.model.facts import InstanceEnded, InstanceIdled, InstanceLaunched
 from batchyard.model.ids import instance_id
 from batchyard.model.needs import NOTHING, Needs
 from batchyard.scheduler import allocation
 from batchyard.scheduler.ledger import lend
-from batchyard.scheduler.state import Environment, Instance, Provider, Queue, State
+from batchyard.scheduler.pledges import Pledges
+from batchyard.scheduler.state import Environment, Instance, Provider, State
 
 IDLE = "idle for long enough"
 LEAVING = "its environment is being deleted"
 MADE_ROOM = "idle, and its room was needed"
-
-
-class Pledges:
-    """What is spoken for, in one settle, of booting instances and of room: who waits for them must not have more
-    launched or reclaimed, and nobody behind takes it. `spot_grows`: whether it is the turn of those who can go nowhere
-    but to Spot, which takes what on-demand work leaves."""
-
-    __slots__ = ("made", "claims", "passed", "_spare", "_kept", "_coming", "spot_grows", "deferred", "reclaimed")
-
-    def __init__(self) -> None:
-        self.made = 0
-        self.claims = 0  # on room that is being reclaimed
-        self.passed = False  # whether somebody passed a head
-        self._spare: dict[int, Needs] = {}
-        self._kept: dict[str, Needs] = {}  # of each provider's free room
-        self._coming: dict[str, Needs] = {}  # of the room that is being reclaimed there
-        self.spot_grows = False
-        self.reclaimed = False  # whether somebody had to make room
-        self.deferred: list[Queue] = []  # those whose turn comes then
-
-    def pledge(self, state: State, environment: Environment, needs: Needs) -> bool:
-        """Whether a booting instance of the environment will take a job with these needs."""
-        found = boots_for(state, environment, needs, self._spare)
-        if found is not None:
-            self.made += 1
-            self._spare[found.number] = self._spare.get(found.number, found.usable).minus(needs)
-        return found is not None
-
-    def promised(self, instance: Instance) -> bool:
-        """Whether somebody waits for it to boot."""
-        return instance.number in self._spare
-
-    def keep(self, provider: str, room: Needs, coming: Needs) -> None:
-        """Somebody waits for `room`, as much of it as can be of what is `coming`."""
-        self.claims += 1
-        of_coming = Needs(*map(min, room, coming))
-        self._coming[provider] = self._coming.get(provider, NOTHING).plus(of_coming)
-        self._kept[provider] = self._kept.get(provider, NOTHING).plus(room.minus(of_coming))
-
-    def defers(self, queue: Queue) -> bool:
-        """Whether the queue's turn comes later."""
-        return not self.spot_grows and queue in self.deferred
-
-    def kept(self, provider: str) -> Needs:
-        return self._kept.get(provider, NOTHING)
-
-    def spoken_for(self, provider: str) -> Needs:
-        return self._coming.get(provider, NOTHING)
 
 
 # -- room that is there ----------------------------------------------------------------------------------------------
@@ -95,10 +48,18 @@ def boots_for(state: State, environment: Environment, needs: Needs, spare: Mappi
     return None
 
 
-def slice_fits(environment: Environment, needs: Needs) -> bool:
-    """Whether the environment's own bound admits another slice of Fargate; an UNMANAGED one has none."""
+def pledge(state: State, environment: Environment, needs: Needs, pledges: Pledges) -> bool:
+    """Whether a booting instance of the environment will take a job with these needs."""
+    found = boots_for(state, environment, needs, pledges.spare)
+    if found is not None:
+        pledges.make(found, needs)
+    return found is not None
+
+
+def slice_fits(environment: Environment, needs: Needs, held_cpu_milli: int) -> bool:
+    """Whether the environment's own bound admits another slice of Fargate beside so much; an UNMANAGED one has none."""
     capacity = environment.capacity
-    return capacity is None or environment.held_cpu_milli + needs.cpu_milli <= capacity.max_cpu_milli
+    return capacity is None or held_cpu_milli + needs.cpu_milli <= capacity.max_cpu_milli
 
 
 def free(provider: Provider, pledges: Pledges) -> Needs:
@@ -138,7 +99,7 @@ def grow(state: State, environment: Environment, needs: Needs, pledges: Pledges)
     provider = state.providers.get(environment.provider)
     if provider is None:
         return False
-    room, held = free(provider, pledges), environment.held_cpu_milli
+    room, held = free(provider, pledges), pledges.held_cpu_milli(environment)
     chosen = type_to_launch(environment, provider, needs, held, room)
     going: list[Instance] = []
     for instance in _would_go(state, environment, pledges) if chosen is None else ():
@@ -158,20 +119,21 @@ def grow(state: State, environment: Environment, needs: Needs, pledges: Pledges)
 
 
 def wanted(
-    environment: Environment, provider: Provider, needs: Needs, going_cpu_milli: int, room: Needs
+    environment: Environment, provider: Provider, needs: Needs, held_cpu_milli: int, room: Needs
 ) -> Needs | None:
-    """What the environment would take of its provider for `needs` if there were so much `room`, and it held so much
-    less; None: nothing that would do."""
+    """What the environment would take of its provider for `needs` if there were so much `room`, beside what it holds;
+    None: nothing that would do."""
     if environment.capacity is None or environment.capacity.fargate:
-        return needs if slice_fits(environment, needs) and needs.fits(room) else None
-    chosen = type_to_launch(environment, provider, needs, environment.held_cpu_milli - going_cpu_milli, room)
+        return needs if slice_fits(environment, needs, held_cpu_milli) and needs.fits(room) else None
+    chosen = type_to_launch(environment, provider, needs, held_cpu_milli, room)
     return None if chosen is None else chosen.room
 
 
-def could_grow(environment: Environment, provider: Provider, needs: Needs) -> bool:
+def could_grow(environment: Environment, provider: Provider, needs: Needs, pledges: Pledges) -> bool:
     """Whether it is only room that the environment lacks."""
     idle_cpu_milli = sum(each.room.cpu_milli for each in environment.idle.values())
-    return wanted(environment, provider, needs, idle_cpu_milli, provider.room) is not None
+    held_cpu_milli = pledges.held_cpu_milli(environment) - idle_cpu_milli
+    return wanted(environment, provider, needs, held_cpu_milli, provider.room) is not None
 
 
 def keep_floors(state: State, pledges: Pledges) -> None:
@@ -187,7 +149,7 @@ def fill(state: State, environment: Environment, cpu_milli: int, pledges: Pledge
     provider = state.providers.get(environment.provider)
     while provider is not None and environment.held_cpu_milli < cpu_milli:
         room = free(provider, pledges)
-        chosen = type_to_launch(environment, provider, NOTHING, environment.held_cpu_milli, room)
+        chosen = type_to_launch(environment, provider, NOTHING, pledges.held_cpu_milli(environment), room)
         if chosen is None:
             return
         _launch(state, environment, provider, chosen)
@@ -213,7 +175,7 @@ def _room_for_set(
     """The idle instances that must go before so much more can be launched; None if that is not enough."""
     assert environment.capacity is not None
     most = environment.capacity.max_cpu_milli
-    room, held = free(provider, pledges), environment.held_cpu_milli + total.cpu_milli
+    room, held = free(provider, pledges), pledges.held_cpu_milli(environment) + total.cpu_milli
     going: list[Instance] = []
     idle = iter(may_go(state, environment.provider, environment.number, total.cpu_milli))
     while not total.fits(room) or held > most:
@@ -328,6 +290,9 @@ def wake(state: State) -> list[int]:
         if number in environment.booting:
             _opens(environment, instance)
             state.unsettled = True
+        elif instance.leaving is not None and instance.leaving.reclaim_ms > state.now_ms:
+            watch_going(state, instance)
+            state.unsettled = True  # its room may count as coming from now on
         waited.append(number)
     return waited
 
@@ -373,7 +338,7 @@ def _waits_until(state: State, instance: Instance) -> int | None:
     """When something happens to the instance by itself next."""
     environment = state.environments[instance.environment]
     if instance.leaving is not None:
-        return instance.leaving.reclaim_ms if instance.leaving.reclaimed_ms is None else None
+        return _goes_on_at(state, instance.leaving)
     if instance.number in environment.booting:
         return instance.ready_ms
     return None if instance.jobs else _lingers_until(state, environment, instance)
@@ -400,6 +365,24 @@ def watch_idle(state: State, environment: Environment) -> None:
     for instance in environment.instances.values():
         if not instance.jobs:
             _watch(state, environment, instance)
+        elif instance.leaving is not None:
+            watch_going(state, instance)
+
+
+def watch_going(state: State, instance: Instance) -> None:
+    """An instance leaves."""
+    assert instance.leaving is not None
+    at_ms = _goes_on_at(state, instance.leaving)
+    if at_ms is not None:
+        heappush(state.timers, (at_ms, instance.number))
+
+
+def _goes_on_at(state: State, leaving: Leaving) -> int | None:
+    """When its room counts as coming, if it does not yet; then when it is reclaimed."""
+    if leaving.reclaimed_ms is not None:
+        return None
+    soon_ms = leaving.reclaim_ms - state.timing.warning_ms
+    return soon_ms if soon_ms > state.now_ms else leaving.reclaim_ms
 
 
 def _watch(state: State, environment: Environment, instance: Instance) -> None:

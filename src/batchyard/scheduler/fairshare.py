@@ -37,6 +37,7 @@ def join(state: State, queue: Queue, share_id: str) -> Share:
     if share is None:
         share = _add(queue, share_id, state.now_ms)
         state.charged.add((queue.number, share_id))
+        state.unsettled = True  # less is reserved for shares to come, even if this job only waits for others
     return share
 
 

@@ -12,8 +12,8 @@ from batchyard.model.environments import EC2, InstanceType
 from batchyard.model.ids import NODES, WHOLE
 from batchyard.model.needs import Needs
 from batchyard.scheduler import allocation, capacity, fairshare, lifecycle, ordering
-from batchyard.scheduler.capacity import Pledges
 from batchyard.scheduler.placement import Place
+from batchyard.scheduler.pledges import Pledges
 from batchyard.scheduler.state import Environment, Gang, Instance, Queue, State
 
 

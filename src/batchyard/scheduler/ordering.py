@@ -46,6 +46,10 @@ def join_children(state: State, array: Array, lo: int) -> None:
 def stir(state: State, job: Job) -> None:
     """Who waits has changed: with the job, who is first among those who ask for the same."""
     state.unsettled = True
+    _look_who_is_first(state, job)
+
+
+def _look_who_is_first(state: State, job: Job) -> None:
     if job.askers is not None:
         state.stirred[job.askers] = None
 
@@ -102,7 +106,7 @@ def _drop(state: State, line: Line, lane: Lane) -> None:
     job = state.jobs.get(entry[2])
     if job is not None and line is not job.line and job.askers is not None and job.askers.stands == entry:
         job.askers.stands = None
-        stir(state, job)
+        _look_who_is_first(state, job)
         offer(state)
 
 
@@ -130,7 +134,7 @@ def leave(state: State, job: Job) -> None:
     if not stays:
         line.pop(job.lane)
     if job.askers is not None:
-        stir(state, job)
+        _look_who_is_first(state, job)
         if not stays:
             job.askers.own.pop(job.lane)
             job.askers.stands = None

@@ -17,6 +17,7 @@ from batchyard.model.needs import Needs
 from batchyard.scheduler import allocation, capacity
 from batchyard.scheduler.lines import Entry, Lane, Line
 from batchyard.scheduler.placement import Place
+from batchyard.scheduler.pledges import Pledges
 from batchyard.scheduler.state import Environment, Instance, Job, Open, Provider, Queue, State
 
 
@@ -94,7 +95,7 @@ class Head:
         return self._earliest is not None and at_ms <= self._earliest
 
 
-def find(state: State, queue: Queue, job: Job, head: Head, pledges: capacity.Pledges) -> Place | None:
+def find(state: State, queue: Queue, job: Job, head: Head, pledges: Pledges) -> Place | None:
     """Where `job` may start now beside the head, or None; for it nobody who is idle has to make room."""
     needs, timeout_s = state.classes[job.lane[0]], job.lane[1]
     for number in queue.environments:
@@ -111,12 +112,12 @@ def find(state: State, queue: Queue, job: Job, head: Head, pledges: capacity.Ple
         if instance is not None:
             if _in_time(head, ends_ms) or head.leaves_instance(environment, provider, instance, needs):
                 return Place(environment, instance.id)
-        elif pledges.pledge(state, environment, needs):
+        elif capacity.pledge(state, environment, needs, pledges):
             return None
         elif _launched(state, environment, provider, needs, head, timeout_s, pledges):
             instance = capacity.ready(state, environment, needs)
             if instance is None:
-                pledges.pledge(state, environment, needs)
+                capacity.pledge(state, environment, needs, pledges)
             return None if instance is None else Place(environment, instance.id)
     return None
 
@@ -127,9 +128,10 @@ def _slice(
     needs: Needs,
     head: Head,
     ends_ms: int | None,
-    pledges: capacity.Pledges,
+    pledges: Pledges,
 ) -> bool:
-    if not needs.fits(capacity.free(provider, pledges)) or not capacity.slice_fits(environment, needs):
+    held_cpu_milli = pledges.held_cpu_milli(environment)
+    if not needs.fits(capacity.free(provider, pledges)) or not capacity.slice_fits(environment, needs, held_cpu_milli):
         return False
     return _in_time(head, ends_ms) or head.leaves_room(environment, provider, needs)
 
@@ -141,11 +143,11 @@ def _launched(
     needs: Needs,
     head: Head,
     timeout_s: int,
-    pledges: capacity.Pledges,
+    pledges: Pledges,
 ) -> bool:
     """Whether an instance could be launched for these needs beside the head."""
     free = capacity.free(provider, pledges)
-    chosen = capacity.type_to_launch(environment, provider, needs, environment.held_cpu_milli, free)
+    chosen = capacity.type_to_launch(environment, provider, needs, pledges.held_cpu_milli(environment), free)
     if chosen is None:
         return False
     ends_ms = state.now_ms + state.timing.boot_ms + timeout_s * 1000 if timeout_s else None

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from batchyard.model.needs import Needs
 from batchyard.scheduler import capacity, preemption
+from batchyard.scheduler.pledges import Pledges
 from batchyard.scheduler.state import Environment, Queue, State
 
 
@@ -21,7 +22,7 @@ class Place(NamedTuple):
     instance: str
 
 
-def find(state: State, queue: Queue, needs: Needs, pledges: capacity.Pledges) -> Place | None:
+def find(state: State, queue: Queue, needs: Needs, pledges: Pledges) -> Place | None:
     """Where to place `needs` now, or None: it waits, perhaps for an instance that boots and is pledged to it, or for
     Spot capacity to be reclaimed."""
     place, waits = _first(state, queue, needs, pledges)
@@ -34,7 +35,7 @@ def find(state: State, queue: Queue, needs: Needs, pledges: capacity.Pledges) ->
     return place
 
 
-def _first(state: State, queue: Queue, needs: Needs, pledges: capacity.Pledges) -> tuple[Place | None, bool]:
+def _first(state: State, queue: Queue, needs: Needs, pledges: Pledges) -> tuple[Place | None, bool]:
     """The place, and whether the job waits for an environment rather than that none can take it."""
     for number in queue.environments:
         environment = state.environments.get(number)
@@ -43,23 +44,24 @@ def _first(state: State, queue: Queue, needs: Needs, pledges: capacity.Pledges) 
         if environment.capacity is None or environment.capacity.fargate:
             if _comes_later(state, queue, environment, pledges):
                 return None, True
-            if capacity.slice_fits(environment, needs) and capacity.make_room(state, environment, needs, pledges):
+            within = capacity.slice_fits(environment, needs, pledges.held_cpu_milli(environment))
+            if within and capacity.make_room(state, environment, needs, pledges):
                 return Place(environment, environment.instance if environment.capacity is None else ""), False
             continue
         instance = capacity.ready(state, environment, needs)
         if instance is None and _comes_later(state, queue, environment, pledges):
             return None, True
-        if instance is None and not pledges.pledge(state, environment, needs):
+        if instance is None and not capacity.pledge(state, environment, needs, pledges):
             if not capacity.grow(state, environment, needs, pledges):
                 continue
             instance = capacity.ready(state, environment, needs)
             if instance is None:
-                pledges.pledge(state, environment, needs)
+                capacity.pledge(state, environment, needs, pledges)
         return (None, True) if instance is None else (Place(environment, instance.id), False)
     return None, False
 
 
-def _comes_later(state: State, queue: Queue, environment: Environment, pledges: capacity.Pledges) -> bool:
+def _comes_later(state: State, queue: Queue, environment: Environment, pledges: Pledges) -> bool:
     """Whether the environment is Spot and the queue can go nowhere else: then it takes what on-demand work leaves,
     which would have it back at once."""
     if pledges.spot_grows or not environment.spot:
@@ -77,7 +79,7 @@ def _enabled(state: State, queue: Queue) -> Iterator[Environment]:
             yield environment
 
 
-def foresee(state: State, queue: Queue, needs: Needs, pledges: capacity.Pledges) -> bool:
+def foresee(state: State, queue: Queue, needs: Needs, pledges: Pledges) -> bool:
     """For a job that waits behind a head: whether room is there, boots or could be launched for it."""
     for number in queue.environments:
         environment = state.environments.get(number)
@@ -85,9 +87,12 @@ def foresee(state: State, queue: Queue, needs: Needs, pledges: capacity.Pledges)
             continue
         if environment.capacity.fargate:
             continue
-        if capacity.ready(state, environment, needs) is not None or pledges.pledge(state, environment, needs):
+        if capacity.ready(state, environment, needs) is not None:
+            pledges.foreseen = True
+            return True
+        if capacity.pledge(state, environment, needs, pledges):
             return True
         if capacity.grow(state, environment, needs, pledges):
-            pledges.pledge(state, environment, needs)
+            capacity.pledge(state, environment, needs, pledges)
             return True
     return False

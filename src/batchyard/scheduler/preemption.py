@@ -2,7 +2,7 @@
 work lost first.
 
 A head waits for what is coming, and nobody behind it takes what it waits for; all of that is dealt out anew in every
-settle (``capacity.Pledges``). A queue has none of its own jobs interrupted.
+settle (``Pledges``). A queue has none of its own jobs interrupted.
 Source: house rules of Spot on our own machines; who is chosen is a choice of ours.
 """
 
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from batchyard.model.needs import NOTHING, Needs
 from batchyard.scheduler import capacity, reclaim
+from batchyard.scheduler.pledges import Pledges
 from batchyard.scheduler.reclaim import Key, opened_of
 from batchyard.scheduler.state import Environment, Instance, Provider, Queue, State
 
@@ -37,7 +38,7 @@ class _Piece(NamedTuple):
         return self.order[0] == _IDLE
 
 
-def ask(state: State, queue: Queue, needs: Needs, pledges: capacity.Pledges) -> bool:
+def ask(state: State, queue: Queue, needs: Needs, pledges: Pledges) -> bool:
     """A head that no environment can take waits for the first on-demand one for which Spot capacity can make room: have
     as little as needed go, and keep the room for it. True if the room is there at once."""
     preemptible = {each.provider for each in state.environments.values() if each.spot and each.held_cpu_milli}
@@ -48,7 +49,7 @@ def ask(state: State, queue: Queue, needs: Needs, pledges: capacity.Pledges) -> 
         if environment.spot:
             continue
         provider = state.providers.get(environment.provider)
-        if provider is None or not capacity.could_grow(environment, provider, needs):
+        if provider is None or not capacity.could_grow(environment, provider, needs, pledges):
             continue
         there = _claim(state, queue, environment, provider, needs, pledges)
         if there is not None:
@@ -62,7 +63,7 @@ def _claim(
     environment: Environment,
     provider: Provider,
     needs: Needs,
-    pledges: capacity.Pledges,
+    pledges: Pledges,
 ) -> bool | None:
     """Whether the room is there now; None: nobody can make it."""
     free = capacity.free(provider, pledges)
@@ -70,45 +71,44 @@ def _claim(
     pieces: list[_Piece] = []
 
     def fits(going: Sequence[_Piece]) -> bool:
-        room, own_cpu_milli = free.plus(coming), 0
+        room, held_cpu_milli = free.plus(coming), pledges.held_cpu_milli(environment)
         for piece in going:
             room = room.plus(piece.room)
             if isinstance(piece.what, Instance) and piece.what.environment == environment.number:
-                own_cpu_milli += piece.room.cpu_milli
-        return capacity.wanted(environment, provider, needs, own_cpu_milli, room) is not None
+                held_cpu_milli -= piece.room.cpu_milli
+        return capacity.wanted(environment, provider, needs, held_cpu_milli, room) is not None
 
     if not fits(()):
         pieces = sorted(_pieces(state, queue, environment, pledges))[:CONSIDERED]
         pieces = _fewest(pieces, fits)
         if not pieces:
             return None
-    pledges.reclaimed = pledges.reclaimed or bool(pieces)
     for piece in pieces:
         if piece.idle:
             assert isinstance(piece.what, Instance)
             capacity.end(state, piece.what, capacity.MADE_ROOM)
         else:
             reclaim.warn_piece(state, piece.what, state.now_ms + state.timing.warning_ms, NEEDED)
-    free = capacity.free(provider, pledges)
-    if capacity.wanted(environment, provider, needs, 0, free) is not None:
+    free, held_cpu_milli = capacity.free(provider, pledges), pledges.held_cpu_milli(environment)
+    if capacity.wanted(environment, provider, needs, held_cpu_milli, free) is not None:
         return True
     coming = _coming(state, environment.provider).minus(pledges.spoken_for(environment.provider))
-    room = capacity.wanted(environment, provider, needs, 0, free.plus(coming))
+    room = capacity.wanted(environment, provider, needs, held_cpu_milli, free.plus(coming))
     assert room is not None, "what goes makes the room that it was chosen for"
-    pledges.keep(environment.provider, room, coming)
+    pledges.keep(environment, room, coming)
     return False
 
 
 def _coming(state: State, provider: str) -> Needs:
-    """The room of what goes as soon as anything that were warned now."""
+    """The room of what goes as soon as anything that were warned now; slices are told to end at once."""
     soon, found = state.now_ms + state.timing.warning_ms, NOTHING
-    for name, room, reclaim_ms in state.going.values():
-        if name == provider and reclaim_ms <= soon:
+    for piece, (name, room, reclaim_ms) in state.going.items():
+        if name == provider and (reclaim_ms <= soon or isinstance(piece, tuple)):
             found = found.plus(room)
     return found
 
 
-def _pieces(state: State, queue: Queue, environment: Environment, pledges: capacity.Pledges) -> list[_Piece]:
+def _pieces(state: State, queue: Queue, environment: Environment, pledges: Pledges) -> list[_Piece]:
     """What may go for the queue: what is idle, and Spot capacity on which none of its own jobs run and for which no
     head before it waits."""
     idle = capacity.may_go(state, environment.provider)

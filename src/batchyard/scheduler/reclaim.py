@@ -12,7 +12,6 @@ Source: reference "Allocation strategies and scaling", Spot interruption; who is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from heapq import heappush
 
 from batchyard.model.actions import StopAttempt
 from batchyard.model.environments import Leaving
@@ -45,6 +44,7 @@ def warn(state: State, instance: Instance, reclaim_ms: int, cause: str) -> None:
     environment.shelf_of(instance).discard(instance)
     instance.leaving = Leaving(state.now_ms, reclaim_ms, cause)
     note_going(state, instance)
+    state.unsettled = True
     state.facts.append(InstanceWarned(instance.number, instance.leaving))
 
 
@@ -54,8 +54,7 @@ def note_going(state: State, instance: Instance) -> None:
     if leaving is not None:
         provider = state.environments[instance.environment].provider
         state.going[instance.number] = provider, instance.room, leaving.reclaim_ms
-        if leaving.reclaimed_ms is None:
-            heappush(state.timers, (leaving.reclaim_ms, instance.number))
+        capacity.watch_going(state, instance)
 
 
 def _warn_slice(state: State, key: Key, reclaim_ms: int) -> None:
@@ -64,6 +63,7 @@ def _warn_slice(state: State, key: Key, reclaim_ms: int) -> None:
     if opened.reclaim_ms is None:
         opened.reclaim_ms = reclaim_ms
         note_going_slice(state, key, opened)
+        state.unsettled = True
         state.facts.append(AttemptWarned(*key, opened.number, state.now_ms, reclaim_ms))
         _order_stop(state, key, reclaim_ms - state.now_ms)
 

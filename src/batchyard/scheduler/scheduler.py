@@ -55,6 +55,7 @@ from batchyard.scheduler import (
     updates,
 )
 from batchyard.scheduler.front import Front
+from batchyard.scheduler.pledges import Pledges
 from batchyard.scheduler.serving import FACTS_PER_TURN
 from batchyard.scheduler.state import Array, Environment, Gang, Job, Open, Provider, Queue, State
 from batchyard.scheduler.verdicts import Look
@@ -273,7 +274,7 @@ def _environment_changed(state: State, event: EnvironmentChanged) -> None:
             updates.replace(state, state.environments[event.environment], before)
         if event.enabled and event.capacity is not None and event.capacity.desired_cpu_milli:
             desired = event.capacity.desired_cpu_milli
-            capacity.fill(state, state.environments[event.environment], desired, capacity.Pledges())
+            capacity.fill(state, state.environments[event.environment], desired, Pledges())
 
 
 def _set_environment(state: State, event: EnvironmentChanged) -> None:

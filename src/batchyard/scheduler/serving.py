@@ -1,7 +1,7 @@
 """Who starts now: queue after queue, highest priority first, the heads of the lines are placed until one has no place.
 
-Spot comes last, and where somebody had to make room all is looked at once more, so that what is decided follows from
-what is there and not from the way it came about.
+Spot comes last, and where something was given all is looked at once more, so that what is decided follows from what is
+there and not from the way it came about (docs/decisions/20261128-a-turn-ends-at-rest.md).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from itertools import islice
 
 from batchyard.scheduler import blocked, capacity, fairshare, gangs, lifecycle, ordering, passing, placement
 from batchyard.scheduler.lines import Line
+from batchyard.scheduler.pledges import Pledges
 from batchyard.scheduler.state import Gang, Job, Queue, State
 
 FACTS_PER_TURN = 2000
@@ -20,33 +21,44 @@ FORESEEN = 1000  # jobs looked at behind a head that waits for an instance
 
 
 def serve(state: State) -> None:
-    """All queues, and then once more those that wait for Spot capacity, which takes what on-demand work leaves; all of
-    it again after somebody had to make room, until nobody has. What is left after ROUNDS is the next turn's work."""
+    """Rounds until one changes nothing that somebody may have been waiting for: whoever looks at all of it again, as a
+    restart does, finds nothing more to do. What is left after ROUNDS is the next turn's work."""
     ordering.offer(state)
     state.contested = []
     gangs.start_ready(state, FACTS_PER_TURN)
-    state.unsettled = True
     for _ in range(ROUNDS):
-        pledges = capacity.Pledges()
+        state.unsettled = False
         stuck: dict[int, tuple[Job, int]] = {}
-        capacity.keep_floors(state, pledges)
-        if not _serve(state, state.order, pledges, stuck):
+        if not _round(state, stuck):
+            state.unsettled = True
             return
-        pledges.spot_grows = True
-        capacity.keep_floors(state, pledges)
-        if not _serve(state, pledges.deferred, pledges, stuck):
-            return
-        if not pledges.reclaimed:
+        if not state.unsettled:
             break
     else:
         return
     state.contested = [queue for queue in state.order if queue.number in stuck and ordering.is_contested(state, queue)]
-    state.unsettled, state.placed_ms = pledges.passed, state.now_ms
+    state.placed_ms = state.now_ms
     blocked.review(state, stuck)
     blocked.act(state)
 
 
-def _serve(state: State, queues: list[Queue], pledges: capacity.Pledges, stuck: dict[int, tuple[Job, int]]) -> bool:
+def _round(state: State, stuck: dict[int, tuple[Job, int]]) -> bool:
+    """All queues, and then once more those that wait for Spot capacity, which takes what on-demand work leaves. False
+    if the turn is over before.
+
+    Who is placed takes what others may have, and gives nothing. What gives unsettles: instances that come and go, who
+    passes a head, and who takes what somebody before it counts on.
+    """
+    pledges = Pledges()
+    capacity.keep_floors(state, pledges)
+    if not _serve(state, state.order, pledges, stuck):
+        return False
+    pledges.spot_grows = True
+    capacity.keep_floors(state, pledges)
+    return _serve(state, pledges.deferred, pledges, stuck)
+
+
+def _serve(state: State, queues: list[Queue], pledges: Pledges, stuck: dict[int, tuple[Job, int]]) -> bool:
     """Strict FIFO: each queue, highest priority first, starts jobs from its head until the head does not fit; then it
     is noted as stuck. False if the turn is over before."""
     for queue in queues:
@@ -61,19 +73,18 @@ def _serve(state: State, queues: list[Queue], pledges: capacity.Pledges, stuck: 
             job, index = head
             if isinstance(job, Gang):
                 if gangs.start(state, queue, job, pledges):
-                    ordering.offer(state)
+                    _went(state, job, pledges)
                     continue
+                _stays(stuck, queue, head, pledges)
                 if job.seq in state.sets:
                     _foresee(state, queue, line, pledges)
-                else:
-                    stuck[queue.number] = head
-                    if state.timing.passing and not gangs.possible(state, queue, job):
-                        _pass(state, queue, passing.Head(state, queue, job, nowhere=True), turns, pledges)
+                elif state.timing.passing and not gangs.possible(state, queue, job):
+                    _pass(state, queue, passing.Head(state, queue, job, nowhere=True), turns, pledges)
                 break
             pledged, claims = pledges.made, pledges.claims
             place = _place_for(state, queue, job, pledges)
             if place is None:
-                stuck[queue.number] = head
+                _stays(stuck, queue, head, pledges)
                 if pledges.made:
                     _foresee(state, queue, line, pledges)
                 if state.timing.passing and pledges.claims == claims and not pledges.defers(queue):
@@ -81,8 +92,21 @@ def _serve(state: State, queues: list[Queue], pledges: capacity.Pledges, stuck: 
                 break
             ordering.leave(state, job)
             lifecycle.open_attempt(state, job, index, place)
-            ordering.offer(state)
+            _went(state, job, pledges)
     return True
+
+
+def _went(state: State, job: Job, pledges: Pledges) -> None:
+    """The job was started; what it took may be what somebody who was looked at before counts on."""
+    ordering.offer(state)
+    if pledges.foreseen or (pledges.asked and job.asks):
+        state.unsettled = True
+
+
+def _stays(stuck: dict[int, tuple[Job, int]], queue: Queue, head: tuple[Job, int], pledges: Pledges) -> None:
+    """The head has no place. If it loses what it asks for of consumable resources, another one is the head."""
+    stuck[queue.number] = head
+    pledges.asked = pledges.asked or bool(head[0].asks)
 
 
 def _lines(state: State, queue: Queue) -> Iterator[Line]:
@@ -95,14 +119,14 @@ def _lines(state: State, queue: Queue) -> Iterator[Line]:
             yield share.line
 
 
-def _place_for(state: State, queue: Queue, job: Job, pledges: capacity.Pledges) -> placement.Place | None:
+def _place_for(state: State, queue: Queue, job: Job, pledges: Pledges) -> placement.Place | None:
     needs = state.needs_of(job)
     if queue.policy is not None and not fairshare.admits(state, queue, needs.cpu_milli):
         return None
     return placement.find(state, queue, needs, pledges)
 
 
-def _pass(state: State, queue: Queue, head: passing.Head, turns: Iterator[Line], pledges: capacity.Pledges) -> None:
+def _pass(state: State, queue: Queue, head: passing.Head, turns: Iterator[Line], pledges: Pledges) -> None:
     """Start who may start before the head: of its own line, then of the shares whose turn is next."""
     if queue.policy is not None and not fairshare.admits(state, queue, state.needs_of(head.job).cpu_milli):
         return  # what is reserved is to stay free
@@ -111,10 +135,11 @@ def _pass(state: State, queue: Queue, head: passing.Head, turns: Iterator[Line],
         pass
     for line in turns if queue.policy is not None else ():  # a share that got something is offered again
         _pass_one(state, queue, line, head, pledges)
-    pledges.passed = pledges.passed or len(state.facts) > done  # others stand behind the head now
+    if len(state.facts) > done:
+        state.unsettled = True  # others stand behind the head now
 
 
-def _pass_one(state: State, queue: Queue, line: Line, head: passing.Head, pledges: capacity.Pledges) -> bool:
+def _pass_one(state: State, queue: Queue, line: Line, head: passing.Head, pledges: Pledges) -> bool:
     lanes = head.lanes_of(line)
     while lanes and len(state.facts) < FACTS_PER_TURN:
         _, lane = heappop(lanes)
@@ -140,13 +165,14 @@ def _pass_one(state: State, queue: Queue, line: Line, head: passing.Head, pledge
     return False
 
 
-def _foresee(state: State, queue: Queue, line: Line, pledges: capacity.Pledges) -> None:
+def _foresee(state: State, queue: Queue, line: Line, pledges: Pledges) -> None:
     """While the head waits for an instance that boots, have those launched that the next in line will need."""
     by_turn = queue.policy is not None
     ahead = ordering.supplied_by_turn(state, queue) if by_turn else ordering.supplied(state, line)
     cpu_milli = 0
     for number, (job, _) in enumerate(islice(ahead, FORESEEN)):
         needs = state.needs_of(job)
+        pledges.asked = pledges.asked or bool(job.asks)
         cpu_milli += needs.cpu_milli
         if by_turn and not fairshare.admits(state, queue, cpu_milli):
             return

@@ -227,7 +227,8 @@ class Look:
         of = environment.capacity
         free, idle = self._free(provider)
         if of is None or of.fargate:
-            found = [] if capacity.slice_fits(environment, needs) else [_at_maximum(environment, needs.cpu_milli, 0)]
+            within = capacity.slice_fits(environment, needs, environment.held_cpu_milli)
+            found = [] if within else [_at_maximum(environment, needs.cpu_milli, 0)]
             return found if needs.fits(free) else [*found, self._room_held(environment, provider, needs, free)]
         going = idle.get(environment.number, 0)
         held = environment.held_cpu_milli - going
