@@ -566,6 +566,8 @@ class MemoryGrants:
             raise NotGranted(f"{value_from} is nowhere") from None
 
     def registry(self, parameter: str, region: str) -> dict[str, str]:
+        if parameter not in self.registries:
+            raise NotGranted(f"{parameter} is nowhere")
         return self.registries[parameter]
 
     def credentials(self, role: str, session: str, region: str) -> RoleCredentials:

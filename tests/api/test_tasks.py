@@ -39,7 +39,9 @@ def run(server):
     return run
 
 
-def ask(server, named: str, door: str, *more: str, shown: str | None = None, container: str = "", headers=()) -> tuple:
+def ask(
+    server, named: str, door: str, *more: str, shown: str | None = None, container: str = "", query: str = ""
+) -> tuple:
     """Status and body; the token is right unless another is `shown`."""
     token = tasktokens.token(caller.TASK_KEY, door, named, container) if shown is None else shown
     path = tasktokens.path(named, door)
@@ -48,7 +50,7 @@ def ask(server, named: str, door: str, *more: str, shown: str | None = None, con
         shown_in = []
     else:
         shown_in = [("authorization", f"Bearer {token}" if door == "start" else token)]
-    answer = caller.call(server.app, "GET", caller.ENDPOINT + path, [*HOST, *shown_in, *headers])
+    answer = caller.call(server.app, "GET", caller.ENDPOINT + path + query, [*HOST, *shown_in])
     return answer.status, json.loads(answer.body)
 
 
@@ -90,6 +92,17 @@ def test_a_secret_that_is_missing_is_named_with_its_variable_and_others_are_kept
     assert status == 200
     assert told["error"] == "ResourceInitializationError: unable to pull secrets or registry auth: B: gone is nowhere"
     assert told["secrets"] == {}
+
+
+def test_a_process_is_not_kept_from_starting_by_what_only_containers_need(server, run):
+    container = {
+        "executionRoleArn": ROLE,
+        "repositoryCredentials": {"credentialsParameter": "gone"},
+        "logConfiguration": {"logDriver": "splunk", "secretOptions": [{"name": "splunk-token", "valueFrom": "gone"}]},
+    }
+    named = run(container)
+    assert "gone is nowhere" in ask(server, named, "start")[1]["error"]
+    assert ask(server, named, "start", query="?process")[1]["error"] is None
 
 
 def test_a_child_of_an_array_asks_for_itself(server, run):

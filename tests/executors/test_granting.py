@@ -29,14 +29,23 @@ def spec(attempt: str = f"{UUID}.1", **container) -> AttemptSpec:
 
 
 @pytest.fixture
-def ordered(tmp_path):
-    """The order of a job by its container, under settings and an environment of the server."""
+def granting(tmp_path):
+    """What a server gives that has these settings and this environment."""
     (tmp_path / "endpoint").write_text(f"{URL}\n")
 
+    def make(environ=(), **settings) -> Granting:
+        return Granting(config.load({"data": str(tmp_path)} | settings, environ={}), KEY, dict(environ))
+
+    return make
+
+
+@pytest.fixture
+def ordered(granting):
+    """The order of a job by its container, under settings and an environment of the server."""
+
     def make(container=(), environ=(), attempt=f"{UUID}.1", **settings):
-        resolved = config.load({"data": str(tmp_path)} | settings, environ={})
-        granting = Granting(resolved, KEY, dict(environ))
-        return order(spec(attempt, **dict(container)), resolved, dict(environ), granting=granting)
+        given = granting(environ, **settings)
+        return order(spec(attempt, **dict(container)), given.settings, dict(environ), granting=given)
 
     return make
 
@@ -69,20 +78,25 @@ def test_metadata_is_at_an_address_that_needs_no_header(ordered):
     assert urlsplit(address).fragment == ""
 
 
-@pytest.mark.parametrize(
-    "container",
-    [
-        {"secrets": [{"name": "A", "valueFrom": "b"}]},
-        {"repositoryCredentials": {"credentialsParameter": "registry"}},
-        {"logConfiguration": {"logDriver": "splunk", "secretOptions": [{"name": "splunk-token", "valueFrom": "t"}]}},
-        {"image": "zip:s3://bucket/app.zip"},
-    ],
-)
-def test_who_needs_what_no_order_may_hold_is_told_where_to_ask(ordered, container):
-    assert ordered(container)["ask"] == {
+ZIPPED = {"image": "zip:s3://bucket/app.zip"}
+NEEDS_SECRETS = {"secrets": [{"name": "A", "valueFrom": "b"}]}
+ONLY_IN_CONTAINERS = [
+    {"repositoryCredentials": {"credentialsParameter": "registry"}},
+    {"logConfiguration": {"logDriver": "splunk", "secretOptions": [{"name": "splunk-token", "valueFrom": "t"}]}},
+]
+
+
+@pytest.mark.parametrize("container", [NEEDS_SECRETS, ZIPPED, *ONLY_IN_CONTAINERS])
+def test_who_needs_what_no_order_may_hold_is_told_where_to_ask(granting, container):
+    assert granting().ask(spec(), {"default": container}) == {
         "url": f"{URL}/x/tasks/{UUID}.1/start",
         "token": tasktokens.token(KEY, "start", f"{UUID}.1"),
     }
+
+
+def test_a_process_needs_no_registry_and_no_log_driver(granting):
+    assert granting().ask(spec(), {"default": NEEDS_SECRETS}, in_containers=False)["url"].endswith("/start?process")
+    assert [granting().ask(spec(), {"default": each}, in_containers=False) for each in ONLY_IN_CONTAINERS] == [None] * 2
 
 
 @pytest.mark.parametrize("container", [{}, {"secrets": []}, {"image": "zip:file:///srv/app.zip"}, {"image": "bb:2"}])

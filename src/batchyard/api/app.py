@@ -165,7 +165,8 @@ async def _answer(context: Context, scope: Scope, receive: Receive, request_id: 
     if (method, raw_path) == ("GET", extra.METRICS) and tokens.bears(headers, context.metrics_token):
         return _success(extra.metrics(context), extra.METRICS_TYPE, request_id)
     if raw_path.startswith(PREFIX):
-        return _success(await tasks.answer(context, method, raw_path, headers), b"application/json", request_id)
+        query = scope.get("query_string", b"").decode("latin-1")
+        return _success(await tasks.answer(context, method, raw_path, query, headers), b"application/json", request_id)
     by_name = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
     action = query_xml.action(body) if raw_path == "/" else None
     route = router.route(method, raw_path, by_name.get("x-amz-target"), action)

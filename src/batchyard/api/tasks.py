@@ -30,7 +30,7 @@ ROUTES = (  # path, who asks, how the token is shown, what is answered
         "what starts the task",
         "`Authorization: Bearer TOKEN`",
         "Secrets, passwords of registries and where an application's archive is, by container; `error` is why the task "
-        "cannot start.",
+        "cannot start. With `?process` only what a process needs.",
     ),
     (
         "/x/tasks/ATTEMPT/credentials",
@@ -47,7 +47,6 @@ ROUTES = (  # path, who asks, how the token is shown, what is answered
 )
 
 UNABLE = "ResourceInitializationError: unable to pull secrets or registry auth: "
-ZIP = "zip:"
 
 _PATH = re.compile(r"/x/tasks/([^/]{1,120})/(start|credentials|v4)(?:/([^/]{1,1024})/([^/]{1,128})((?:/[^/]*)*))?")
 _STEP = "It has it in its environment, or its order, while it runs."
@@ -72,7 +71,9 @@ def told(raw_path: str) -> str:
     return f"{tasktokens.PREFIX}{found[1]}/{found[2]}" if found else tasktokens.PREFIX
 
 
-async def answer(context: Context, method: str, raw_path: str, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+async def answer(
+    context: Context, method: str, raw_path: str, query: str, headers: Sequence[tuple[bytes, bytes]]
+) -> bytes:
     """The body of the answer, JSON. Raises ApiError: NotSigned and Forbidden for who may not ask."""
     found = _PATH.fullmatch(raw_path)
     if method != "GET" or found is None or (found[2] == METADATA) != (found[3] is not None):
@@ -83,7 +84,8 @@ async def answer(context: Context, method: str, raw_path: str, headers: Sequence
     _check(context.task_key, named, door, container, found[4] if door == METADATA else _shown(headers, door))
     task = _open_task(context, named)
     if door == START:
-        return msgspec.json.encode(await context.beside.do(lambda: _needed(context, task)))
+        in_containers = query != tasktokens.PROCESS
+        return msgspec.json.encode(await context.beside.do(lambda: _needed(context, task, in_containers)))
     if door == CREDENTIALS:
         return msgspec.json.encode(await context.beside.do(lambda: _credentials(context, task)))
     return _metadata(context, task, container, found[5])
@@ -115,25 +117,27 @@ def _open_task(context: Context, named: str) -> Task:
     raise Forbidden(f"Attempt {named} is not running.", "Its tokens are good while it does.")
 
 
-def _needed(context: Context, task: Task) -> dict[str, Any]:
+def _needed(context: Context, task: Task, in_containers: bool) -> dict[str, Any]:
     """All that the slot must have before it starts; `error` tells why the task cannot start. It may take seconds."""
     needed: dict[str, Any] = {"secrets": {}, "auth": {}, "log": {}, "zip": {}, "error": None}
     try:
         for name, container in task.work.containers:
-            for kind, value in _of_container(context, task, container).items():
+            for kind, value in _of_container(context, task, container, in_containers).items():
                 needed[kind][name] = value
     except NotGranted as error:
         return {"secrets": {}, "auth": {}, "log": {}, "zip": {}, "error": f"{UNABLE}{error}"}
     return needed
 
 
-def _of_container(context: Context, task: Task, container: Mapping[str, Any]) -> dict[str, Any]:
+def _of_container(context: Context, task: Task, container: Mapping[str, Any], in_containers: bool) -> dict[str, Any]:
     grants, region, found = context.grants, task.job.region, {}
     if container.get("secrets"):
         found["secrets"] = _values(context, container["secrets"], region)
-    if options := (container.get("logConfiguration") or {}).get("secretOptions"):
+    options = (container.get("logConfiguration") or {}).get("secretOptions")
+    if options and in_containers:
         found["log"] = _values(context, options, region)
-    if registry := (container.get("repositoryCredentials") or {}).get("credentialsParameter"):
+    registry = (container.get("repositoryCredentials") or {}).get("credentialsParameter")
+    if registry and in_containers:
         found["auth"] = grants.registry(registry, region)
     if address := zip_images.address_of(container.get("image") or ""):
         fetched = grants.download(address, task.role, ids.task_id(task.name), region)

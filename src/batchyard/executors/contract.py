@@ -141,7 +141,7 @@ def _as_process(spec: AttemptSpec, given: _Given) -> dict[str, Any]:
         "user": properties.get("user") or None,
         "argv": list(properties.get("command") or ()),
         "env": variables | gpus.variables(spec.devices, settings.gpus > 0, given.gpus),
-        "ask": given.granting.ask(spec, {name: properties}) if given.granting else None,
+        "ask": given.granting.ask(spec, {name: properties}, in_containers=False) if given.granting else None,
         "deny": gpus.foreign(spec.devices, given.gpus),
         "memory_mib": spec.needs.memory_mib,
         **container_orders.of_process(properties, spec.task or spec.container, settings),

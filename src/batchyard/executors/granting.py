@@ -14,8 +14,6 @@ from batchyard.model import endpoints, tasktokens, zip_images
 from batchyard.model.jobs import AttemptSpec, role_of
 
 ALONE = "default"  # name of the container of containerProperties
-ZIP = "zip:"  # how the image of an application in an archive begins
-FROM_A_FILE = "zip:file:"  # one that the slot opens by itself
 
 
 class Granting:
@@ -40,13 +38,17 @@ class Granting:
         own = self._own()
         return self._role(spec, own) | self._metadata(spec, container, own) if own else {}
 
-    def ask(self, spec: AttemptSpec, containers: Mapping[str, Mapping[str, Any]]) -> dict[str, str] | None:
-        """Where its slot asks for what is in no order; None if its containers need nothing of the kind."""
+    def ask(
+        self, spec: AttemptSpec, containers: Mapping[str, Mapping[str, Any]], in_containers: bool = True
+    ) -> dict[str, str] | None:
+        """Where its slot asks for what is in no order; None if its containers need nothing of the kind. A process pulls
+        no image and has no log driver, so it is not kept from starting by what they would need."""
         own = self._own()
-        if not own or not any(map(_has_to_ask, containers.values())):
+        if not own or not any(_has_to_ask(each, in_containers) for each in containers.values()):
             return None
+        kind = "" if in_containers else f"?{tasktokens.PROCESS}"
         return {
-            "url": own + tasktokens.path(spec.attempt, tasktokens.START),
+            "url": own + tasktokens.path(spec.attempt, tasktokens.START) + kind,
             "token": tasktokens.token(self._key, tasktokens.START, spec.attempt),
         }
 
@@ -77,10 +79,9 @@ class Granting:
         return self._own_url
 
 
-def _has_to_ask(container: Mapping[str, Any]) -> bool:
-    log = container.get("logConfiguration") or {}
+def _has_to_ask(container: Mapping[str, Any], in_containers: bool) -> bool:
     address = zip_images.address_of(container.get("image") or "")
     zipped = address is not None and not address.startswith("file:")  # which the slot opens by itself
-    return (
-        bool(container.get("secrets") or log.get("secretOptions") or container.get("repositoryCredentials")) or zipped
-    )
+    options = (container.get("logConfiguration") or {}).get("secretOptions")
+    pulls = in_containers and (options or container.get("repositoryCredentials"))
+    return bool(container.get("secrets") or pulls) or zipped

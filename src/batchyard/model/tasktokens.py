@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 PREFIX = "/x/tasks/"
 START, CREDENTIALS, METADATA = "start", "credentials", "v4"
+PROCESS = "process"  # the query of START from whom neither pulls images nor has log drivers
 
 
 def token(key: bytes, door: str, attempt: str, container: str = "") -> str:

@@ -71,8 +71,8 @@ def _get(url: str, token: str) -> tuple[int, bytes]:
     """Status and body. Raises OSError when nobody is there, ValueError for what is no answer or is not whole."""
     parts = urlsplit(url)
     request = (
-        f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Bearer {token}\r\n"
-        "Accept: application/json\r\nConnection: close\r\n\r\n"
+        f"GET {parts.path}{'?' * bool(parts.query)}{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
+        f"Authorization: Bearer {token}\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
     )
     with socket.create_connection((parts.hostname or "", parts.port or 80), ANSWER_S) as connection:
         connection.sendall(request.encode("ascii"))
