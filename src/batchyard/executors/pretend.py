@@ -13,9 +13,10 @@ from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from batchyard.executors import contract
-from batchyard.executors.pretend_program import NAME, USAGE_ERROR, parse, written
+from batchyard.executors import contract, pretend_task
+from batchyard.executors.pretend_program import NAME, USAGE_ERROR, parse, refusal, written
 from batchyard.executors.timer import Timer
+from batchyard.model import tasks
 from batchyard.model.ids import parse_attempt_id
 from batchyard.model.jobs import AttemptSpec
 from batchyard.ports import Began, Clock, Ended, Lost, News, Survey
@@ -23,7 +24,6 @@ from batchyard.ports import Began, Clock, Ended, Lost, News, Survey
 log = logging.getLogger(__name__)
 
 SIGKILL, SIGTERM = 9, 15
-NOT_FOUND = 127
 _DRAFT = ".draft"
 
 
@@ -39,6 +39,7 @@ class Record(NamedTuple):
     error: str | None = None  # why it could not begin
     kill_ms: int | None = None  # when it is killed then, if not after `grace_ms`
     refused: str | None = None  # why no task can be made of it
+    task: list[dict[str, Any]] | None = None  # its containers (``pretend_task.asked``), if it is one of several
 
 
 def fate(record: Record) -> dict[str, Any]:
@@ -47,6 +48,8 @@ def fate(record: Record) -> dict[str, Any]:
     begun |= {"exit_code": None, "signal": None, "oom": False, "timed_out": False, "peak_memory_bytes": 0, "cpu_ms": 0}
     if record.refused is not None:
         return begun | {"started_ms": None, "refused": record.refused, "peak_memory_bytes": None}
+    if record.task is not None and record.error is None:
+        return _fate_of_task(record, record.task)
     code, error = _refusal(record)
     if error is not None:
         return begun | {"started_ms": None, "exit_code": code, "start_error": error, "peak_memory_bytes": None}
@@ -75,17 +78,17 @@ def fate(record: Record) -> dict[str, Any]:
     return begun | by_itself
 
 
+def _fate_of_task(record: Record, containers: list[dict[str, Any]]) -> dict[str, Any]:
+    """An order to end that came without a grace time leaves each container its own."""
+    usual = record.stop_ms is not None and record.kill_ms == record.stop_ms + record.grace_ms
+    kill_ms = None if usual else record.kill_ms
+    orders = pretend_task.Orders(record.began_ms, record.timeout_ms, record.grace_ms, record.stop_ms, kill_ms)
+    return pretend_task.Play(containers, orders).record()
+
+
 def _refusal(record: Record) -> tuple[int | None, str | None]:
-    """Exit code and words for what cannot start: only `pretend` can."""
-    if record.error is not None:
-        return None, record.error
-    if not record.command:
-        return None, "no command is given, and without an image there is none to fall back on; give one in `command`"
-    name = record.command[0]
-    if name == NAME:
-        return None, None
-    where = "no such file or directory" if "/" in name else "executable file not found in $PATH"
-    return NOT_FOUND, f'exec: "{name}": {where}'
+    """Exit code and words for what cannot start."""
+    return (None, record.error) if record.error is not None else refusal(record.command)
 
 
 class Attempt:
@@ -109,7 +112,7 @@ class PretendExecutor:
         self._clock = clock
         self._grace_ms = stop_grace_s * 1000
         self._attempts: dict[str, Attempt] = {}
-        self._ends: list[tuple[int, str]] = []  # heap of (end, attempt), an index over attempts that are not over
+        self._due: list[tuple[int, str]] = []  # heap of (time, attempt): ends, and beginnings that come later
         self._news: list[News] = []
         self._surveyed = False
         self._timer = Timer()
@@ -130,6 +133,7 @@ class PretendExecutor:
             grace_ms=self._grace_ms,
             began_ms=self._clock.now_ms(),
             refused=spec.refused,
+            task=None if spec.task is None else pretend_task.asked(spec.task),
         )
         try:
             self._write_log(spec, record)
@@ -137,7 +141,7 @@ class PretendExecutor:
         except (OSError, ValueError) as error:
             record = record._replace(error=str(error))
         self._hold(spec.attempt, record)
-        if self._attempts[spec.attempt].fate["started_ms"] is not None:
+        if self._attempts[spec.attempt].fate["started_ms"] == record.began_ms:
             self._news.append(Began(spec.attempt, record.began_ms))
 
     def stop(self, attempt: str, grace_ms: int | None = None) -> None:
@@ -194,33 +198,37 @@ class PretendExecutor:
 
     def _end_due(self) -> None:
         now_ms = self._clock.now_ms()
-        while self._ends and self._ends[0][0] <= now_ms:
-            name = heappop(self._ends)[1]
+        while self._due and self._due[0][0] <= now_ms:
+            at_ms, name = heappop(self._due)
             attempt = self._attempts.get(name)
-            if attempt is not None and not attempt.over and attempt.fate["stopped_ms"] <= now_ms:
-                attempt.over = True
-                self._tell(name, attempt)
+            if attempt is not None and not attempt.over:
+                attempt.over = attempt.fate["stopped_ms"] <= now_ms
+                if attempt.over or attempt.fate["started_ms"] == at_ms:
+                    self._tell(name, attempt)
 
     def _tell(self, name: str, attempt: Attempt) -> None:
         if attempt.record is None:
             self._news.append(Lost(name))
         elif attempt.over:
             self._news.append(Ended(name, contract.ending(attempt.fate)))
-        elif attempt.fate["started_ms"] is not None:
-            self._news.append(Began(name, attempt.record.began_ms))
+        elif (began_ms := attempt.fate["started_ms"]) is not None and began_ms <= self._clock.now_ms():
+            self._news.append(Began(name, began_ms))
 
     def _hold(self, name: str, record: Record | None) -> None:
         attempt = self._attempts[name] = Attempt(record)
         if attempt.record is None:
             self._tell(name, attempt)
         else:
-            heappush(self._ends, (attempt.fate["stopped_ms"], name))
+            ends_ms, began_ms = attempt.fate["stopped_ms"], attempt.fate["started_ms"]
+            heappush(self._due, (ends_ms, name))
+            if began_ms is not None and began_ms > attempt.record.began_ms:
+                heappush(self._due, (began_ms, name))
 
     def _arm(self) -> None:
         if self._news:
             self._timer.set(0)
         else:
-            self._timer.set(max(1, self._ends[0][0] - self._clock.now_ms()) if self._ends else None)
+            self._timer.set(max(1, self._due[0][0] - self._clock.now_ms()) if self._due else None)
 
     # -- files ----------------------------------------------------------------------------------------------------
 
@@ -244,14 +252,26 @@ class PretendExecutor:
             return None
 
     def _write_log(self, spec: AttemptSpec, record: Record) -> None:
-        """All at once and before the claim: whoever starts the attempt again writes the same."""
-        output = b""
-        if _refusal(record)[1] is None:
-            try:
-                output = written(parse(record.command[1:]))
-            except ValueError as error:
-                output = f"{NAME}: {error}\n".encode("utf-8", "surrogateescape")
-        path = self._logs / contract.day(spec.opened_ms) / f"{spec.attempt}.log"
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.write_bytes(output)
-        path.with_suffix(".idx").write_bytes(f"{record.began_ms} 0\n{record.began_ms} {len(output)} end\n".encode())
+        """All at once and before the claim: whoever starts the attempt again writes the same. Of a container that is
+        to start later, too: if the attempt is told to end before, its log says what it would have said."""
+        day = self._logs / contract.day(spec.opened_ms)
+        day.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if record.task is None:
+            _write_one(day / f"{spec.attempt}.log", record.command, record.began_ms)
+            return
+        ran = {each["name"]: each["started_ms"] for each in fate(record)["containers"]}
+        for each in record.task:
+            if ran[each["name"]] is not None:
+                name = tasks.log_name(spec.attempt, each["name"], list(ran))
+                _write_one(day / f"{name}.log", each["command"], ran[each["name"]])
+
+
+def _write_one(path: Path, command: list[str], at_ms: int) -> None:
+    output = b""
+    if refusal(command)[1] is None:
+        try:
+            output = written(parse(command[1:]))
+        except ValueError as error:
+            output = f"{NAME}: {error}\n".encode("utf-8", "surrogateescape")
+    path.write_bytes(output)
+    path.with_suffix(".idx").write_bytes(f"{at_ms} 0\n{at_ms} {len(output)} end\n".encode())

@@ -14,6 +14,7 @@ import time
 from typing import NamedTuple
 
 NAME = "pretend"
+NOT_FOUND = 127
 USAGE_ERROR = 2  # exit code for words that are not of the language
 LINE = b"%015d of a long log, and 64 bytes are in each line...\n"
 
@@ -64,6 +65,16 @@ def _bytes(word: str, value: str) -> bytes:
         return bytes.fromhex(value)
     except ValueError:
         raise ValueError(f"{word[:80]!r}: give pairs of hexadecimal digits") from None
+
+
+def refusal(command: list[str]) -> tuple[int | None, str | None]:
+    """Exit code and words for a command that cannot start; (None, None) for one that can: only `pretend` can."""
+    if not command:
+        return None, "no command is given, and without an image there is none to fall back on; give one in `command`"
+    if command[0] == NAME:
+        return None, None
+    where = "no such file or directory" if "/" in command[0] else "executable file not found in $PATH"
+    return NOT_FOUND, f'exec: "{command[0]}": {where}'
 
 
 def written(pretence: Pretence) -> bytes:
