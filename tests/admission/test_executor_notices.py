@@ -194,3 +194,19 @@ def test_containers_of_a_task_are_told_apart():
     assert executor_notices.executor_of(containers, PROCESSES) is None
     (told,) = executor_notices.of_job(containers, None, PROCESSES)
     assert "its attempts fail to start" in told
+
+
+@pytest.mark.parametrize(
+    ("hard", "words"),
+    [
+        (1024, None),
+        (20_000, None),
+        (20_001, "ulimits: nofile is at most 20000 here; hardLimit 20001 is asked, 20000 is given."),
+        (-1, "ulimits: nofile is at most 20000 here; hardLimit -1 is asked, 20000 is given."),
+    ],
+)
+def test_limits_above_those_of_the_machine(hard, words):
+    container = BASE | {"ulimits": [{"name": "nofile", "softLimit": 10, "hardLimit": hard}]}
+    machine = Machine(limits={"nofile": 20_000})
+    assert [each for each in said(container, machine) if "ulimits" in each] == ([words] if words else [])
+    assert not any("ulimits" in each for each in said(container, Machine()))

@@ -65,9 +65,9 @@ def set_as_an_ordinary_user(number, pair, real=resource.setrlimit):
     real(number, pair)
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (50, 60))
-resource.setrlimit, limits._may_raise = set_as_an_ordinary_user, lambda: False
+resource.setrlimit = set_as_an_ordinary_user
 limits.apply([{"name": "nofile", "soft": 70, "hard": 80}])
-print(resource.getrlimit(resource.RLIMIT_NOFILE), limits.most()["nofile"])
+print(resource.getrlimit(resource.RLIMIT_NOFILE), limits.most(False)["nofile"])
 limits.apply([{"name": "nofile", "soft": 30, "hard": -1}])
 print(resource.getrlimit(resource.RLIMIT_NOFILE))
 """

@@ -28,6 +28,7 @@ class Machine(NamedTuple):
     privileged: bool = False
     roles: bool = False  # whether roles of jobs can be assumed
     mapped: frozenset[str] = frozenset()  # file systems and access points that a directory stands for
+    limits: Mapping[str, int] = {}  # the highest hard limits that processes can have, by name; others have no bound
 
 
 _NO_ENGINE = (
@@ -124,11 +125,22 @@ def _of_process(container: Mapping[str, Any], machine: Machine) -> list[str]:
         asked = [("readonlyRootFilesystem", container.get("readonlyRootFilesystem"))]
         asked.append(("linuxParameters.sharedMemorySize", linux.get("sharedMemorySize")))
         said += [_WITHOUT_NAMESPACES.replace("{member}", member) for member, value in asked if value]
+    said += _of_limits(container, machine)
     driver = (container.get("logConfiguration") or {}).get("logDriver", _OURS[0])
     if driver not in _OURS:
         said.append(f"logConfiguration: driver {driver} is not used; the log is in group {DEFAULT_GROUP}.")
     if not container.get("command") and not image.startswith(_ZIP):
         said.append("command is empty: the image's own command would run, but no image is used, so nothing can start.")
+    return said
+
+
+def _of_limits(container: Mapping[str, Any], machine: Machine) -> list[str]:
+    said = []
+    for each in container.get("ulimits") or ():
+        name, hard = each["name"], each["hardLimit"]
+        most = machine.limits.get(name)
+        if most is not None and not 0 <= hard <= most:
+            said.append(f"ulimits: {name} is at most {most} here; hardLimit {hard} is asked, {most} is given.")
     return said
 
 

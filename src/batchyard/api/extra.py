@@ -187,6 +187,7 @@ def _machine(context: Context) -> executor_notices.Machine:
         privileged=settings.privileged,
         roles=endpoints.of_service(endpoints.STS, settings.sts_url, os.environ, own) is not None,
         mapped=frozenset(entry.partition("=")[0] for entry in settings.efs),
+        limits=dict(found.limits) if found is not None else {},
     )
 
 

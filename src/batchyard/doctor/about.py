@@ -41,6 +41,7 @@ class About(NamedTuple):
     uid: int  # of the runner
     engine: FoundEngine | None = None
     engine_failure: str | None = None
+    limits: tuple[tuple[str, int], ...] = ()  # the highest hard limits of processes, by ulimit; others have no bound
 
     @property
     def honours_users(self) -> bool:
@@ -77,7 +78,7 @@ def _read(name: str, _inode: int, _changed_ns: int, _size: int) -> About:
     first = (told["isolation"], tuple(told["weaker"]), told["groups"], told["uid"])
     engine = told.get("engine")
     found = FoundEngine(*(engine[name] for name in FoundEngine._fields)) if engine else None
-    return About(*first, found, told.get("engine_failure"))
+    return About(*first, found, told.get("engine_failure"), tuple((told.get("limits") or {}).items()))
 
 
 def notices(data: Path, user: str | None = None) -> list[str]:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from batchyard.executors.runner import slot
+from batchyard.executors.runner import limits, sandbox, slot
 
 FILE = "about.json"
 
@@ -22,6 +22,7 @@ def engine(place: slot.Place) -> dict[str, Any] | None:
 def write(place: slot.Place, weaker: Sequence[str], engine_failure: str | None) -> None:
     """Write the file whole; readers see the old or the new one."""
     told = {"isolation": place.isolation, "weaker": list(weaker), "groups": place.groups, "uid": os.geteuid()}
+    told |= {"limits": limits.most(place.isolation != sandbox.USER_NAMESPACES)}
     told |= {"engine": engine(place), "engine_failure": engine_failure}
     path = os.path.join(place.data, "runner", FILE)
     with open(f"{path}.new", "w") as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 # Names that Docker and ECS use, and the numbers of Linux for those that Python has no name for.
 NUMBERS = {
@@ -41,19 +42,19 @@ def apply(ulimits: Iterable[Mapping]) -> None:
     """Limit this process and what it starts. A hard limit above what we can give becomes the highest we can."""
     for each in ulimits:
         number = NUMBERS[each["name"]]
-        soft, hard = each["soft"], each["hard"]
-        try:
-            resource.setrlimit(number, (soft, hard))
-        except (ValueError, OSError):
-            most = resource.getrlimit(number)[1]
-            if number == resource.RLIMIT_NOFILE and _may_raise():
-                most = _most_files()
-            resource.setrlimit(number, (_lower(soft, most), _lower(hard, most)))
+        can_have = [UNLIMITED, resource.getrlimit(number)[1]]
+        if number == resource.RLIMIT_NOFILE:
+            can_have.insert(1, _most_files())
+        for most in can_have:
+            with suppress(ValueError, OSError):
+                resource.setrlimit(number, (_lower(each["soft"], most), _lower(each["hard"], most)))
+                break
 
 
-def most() -> dict[str, int]:
-    """The highest hard limit of each kind that jobs of this process can have; those without bound are left out."""
-    if _may_raise():
+def most(as_root: bool) -> dict[str, int]:
+    """The highest hard limit of each kind that jobs can have; those without bound are left out. `as_root`: they are
+    started outside of user namespaces, where this process may have the right to raise limits."""
+    if as_root and _may_raise():
         return {"nofile": _most_files()}
     found = {name: resource.getrlimit(number)[1] for name, number in NUMBERS.items()}
     return {name: value for name, value in found.items() if value != resource.RLIM_INFINITY}

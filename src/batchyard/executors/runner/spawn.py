@@ -6,6 +6,7 @@ inherits it, could not be raised again.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Callable, Sequence
@@ -54,11 +55,11 @@ def _forked(become: Callable[[], NoReturn]) -> int:
     reader, writer = os.pipe2(os.O_CLOEXEC)  # closed by the exec, unless that fails
     pid = os.fork()
     if pid == 0:
-        number = 0
+        number = errno.EINVAL
         try:
             become()
         except OSError as error:
-            number = error.errno or 0
+            number = error.errno or errno.EINVAL
         finally:
             os.write(writer, number.to_bytes(4, "little"))
             os._exit(127)
