@@ -6,6 +6,8 @@ user) has no word in the language, because nothing that pretends could show it: 
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from batchyard.model.needs import Needs
@@ -27,6 +29,13 @@ def armed(yard, attempt):
 
 class ExecutorSuite:
     """Needs a fixture `yard` with a grace time of one second."""
+
+    STOPPED_EARLY = (143,)  # exit codes of what is stopped before it had time to set a trap
+
+    @staticmethod
+    def as_kept(data: bytes) -> bytes:
+        """What a log holds of these bytes."""
+        return data
 
     # -- ends -----------------------------------------------------------------------------------------------------
 
@@ -57,9 +66,13 @@ class ExecutorSuite:
         ("command", "code", "words"),
         [
             (["no-such-program"], 127, 'exec: "no-such-program": executable file not found in $PATH'),
-            (["/no/such/program"], 127, 'exec: "/no/such/program": no such file or directory'),
+            (
+                ["/no/such/program"],
+                127,
+                r'exec: "/no/such/program": (stat \S+: )?no such file or directory',
+            ),
             (["no-such-program", "pretend", "exit=0"], 127, "executable file not found"),
-            ([], None, "no command is given"),
+            ([], None, "[nN]o command "),
         ],
         ids=["name", "path", "arguments", "nothing"],
     )
@@ -67,7 +80,8 @@ class ExecutorSuite:
         attempt = yard.start(yard.spec(*command))
         told = yard.ended(attempt).ending
         assert (told.exit_code, told.status_reason, told.started_ms) == (code, NOT_STARTED, None)
-        assert told.reason.startswith("CannotStartContainerError: ") and words in told.reason
+        assert told.reason.startswith("CannotStartContainerError: ")
+        assert re.search(words.replace("$", "\\$"), told.reason)
         assert not [news for news in yard.news if isinstance(news, Began)], "nothing began"
         assert yard.output(attempt) == ""
 
@@ -160,7 +174,7 @@ class ExecutorSuite:
         attempt = yard.pretend("run_ms=20000")
         yard.stop(attempt)
         told = yard.ended(attempt).ending
-        assert told.exit_code == 143 and told.stopped_ms - told.started_ms < 15_000
+        assert told.exit_code in self.STOPPED_EARLY and told.stopped_ms - told.started_ms < 15_000
 
     def test_children_left_behind_end_with_it(self, yard):
         attempt = yard.pretend("fork=8", "run_ms=300", "exit=7")
@@ -194,7 +208,7 @@ class ExecutorSuite:
         data = bytes(range(256)) * 4
         attempt = yard.pretend(f"log_hex={data.hex()}", "log=after")
         assert yard.ended(attempt).ending.exit_code == 0
-        assert yard.log_bytes(attempt) == data + b"after\n"
+        assert yard.log_bytes(attempt) == self.as_kept(data) + b"after\n"
         assert yard.output(attempt).endswith("\N{REPLACEMENT CHARACTER}after\n")
 
     def test_environments_that_are_odd_are_no_obstacle(self, yard):

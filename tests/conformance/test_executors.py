@@ -4,40 +4,90 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conformance.executor import ExecutorSuite
-from tests.conformance.yards import PretendYard, RealYard
+from tests.conformance.yards import ContainerYard, PretendYard, ProcessYard, RealYard
 
 
 @pytest.fixture(scope="module")
-def real():
-    """One runner for all tests, so slots are used again; in a directory that any user may pass through."""
+def base():
+    """A directory that any user may pass through."""
     base = Path(tempfile.mkdtemp(prefix="batchyard-test-"))
     base.chmod(0o755)
-    for name in ("programs", "data"):
+    for name in ("programs", "process", "docker", "podman"):
         (base / name).mkdir(mode=0o755)
-    yard = RealYard(base / "data", base / "programs")
-    try:
-        yield yard
-        yard.close()
-    finally:
-        shutil.rmtree(base, ignore_errors=True)
+    yield base
+    shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def processes(base):
+    """One runner for all tests, so slots are used again."""
+    yard = ProcessYard(base / "process", base / "programs")
+    yield yard
+    yard.close()
+
+
+@pytest.fixture(scope="module")
+def docker_yard(base, docker_engine):
+    yard = ContainerYard(base / "docker", docker_engine)
+    yield yard
+    yard.close()
+    assert yard.containers() == []
+
+
+@pytest.fixture(scope="module")
+def podman_yard(base, podman_engine):
+    yard = ContainerYard(base / "podman", podman_engine)
+    yield yard
+    yard.close()
+    assert yard.containers() == []
+
+
+def forgotten(yard: RealYard) -> Iterator[RealYard]:
+    """What an earlier test left is not heard again: endings are released."""
+    yield yard
+    for attempt in yard.specs:
+        yard.release(attempt)
+    yard.specs.clear()
+    yard.news.clear()
 
 
 class TestProcess(ExecutorSuite):
     """Real processes, in slots of a real runner."""
 
     @pytest.fixture
-    def yard(self, real):
-        """What an earlier test left is not heard again: endings are released."""
-        yield real
-        for attempt in real.specs:
-            real.release(attempt)
-        real.specs.clear()
-        real.news.clear()
+    def yard(self, processes):
+        yield from forgotten(processes)
+
+
+class TestDocker(ExecutorSuite):
+    """Containers of a dockerd, held by slots of a real runner."""
+
+    STOPPED_EARLY = (137, 143)  # the first process of a container is hit by no signal that it does not handle yet
+
+    @pytest.fixture
+    def yard(self, docker_yard):
+        yield from forgotten(docker_yard)
+
+    @staticmethod
+    def as_kept(data: bytes) -> bytes:
+        """Its logs are JSON, which holds text alone."""
+        return data.decode(errors="replace").encode()
+
+
+class TestPodman(ExecutorSuite):
+    """Containers of Podman, held by slots of a real runner."""
+
+    STOPPED_EARLY = (137, 143)
+
+    @pytest.fixture
+    def yard(self, podman_yard):
+        yield from forgotten(podman_yard)
 
 
 class TestPretend(ExecutorSuite):
