@@ -47,9 +47,9 @@ def environment(name: str) -> Path:
 
 
 class Place(Reader):
-    """A reader of docs/start/NAME.md who has the client NAME and an S3; `with` types the page."""
+    """A reader of docs/start/NAME.md who has the client NAME and an S3, and `more` variables; `with` types the page."""
 
-    def __init__(self, name: str, s3: S3, examples: Path):
+    def __init__(self, name: str, s3: S3, examples: Path, **more: str):
         self.s3, self.bucket = s3, s3.bucket(f"{name}-{time.time_ns()}")
         home = environment(name)
         files = {
@@ -67,6 +67,7 @@ class Place(Reader):
             "PATH": f"{home / 'bin'}:{Path(sys.executable).parent}:{SYSTEM_PATH}",
             "S3": s3.url,
             "USER": "reader",
+            **more,
         }
         super().__init__(pages.read(ROOT / "docs" / "start" / f"{name}.md"), variables, files)
 

@@ -214,7 +214,7 @@ def test_a_name_that_is_taken_is_no_obstacle(yard):
         assert yard.output(spec.attempt) == "mine\n"
 
 
-# -- what the engines tell -----------------------------------------------------------------------------------------------
+# -- what the engines tell ---------------------------------------------------------------------------------------------
 
 
 def test_a_job_never_ends_before_it_began(yard):
@@ -250,7 +250,7 @@ def test_a_child_that_outgrows_memory_is_told_when_it_takes_the_job_along(yard):
     assert (told.exit_code, told.reason) == (137, "OutOfMemoryError: Container killed due to memory usage")
 
 
-# -- images --------------------------------------------------------------------------------------------------------------
+# -- images ------------------------------------------------------------------------------------------------------------
 
 
 def test_an_image_is_pulled_once_however_many_jobs_want_it(yard):

@@ -21,7 +21,7 @@ from pathlib import Path
 from batchyard.executors import pretend_program
 
 PACKAGES = "usr/lib/python-packages"  # where distributions lie that an image has in addition
-CHANGES = ["ENV PATH=/usr/local/bin:/usr/bin:/bin", f"ENV PYTHONPATH=/{PACKAGES}"]
+PATH = "/usr/local/bin:/usr/bin:/bin"
 PACKAGE = "busybox-static"
 SHELL = "bin/busybox"
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\nreader:x:1234:1234::/tmp:/bin/sh\n"
@@ -127,6 +127,21 @@ def put_python(image: Archive) -> None:
         image.link(f"usr/bin/{name}", str(interpreter))
     for path, text in pretend().items():
         image.file(path, text.encode(), 0o755)
+
+
+def environment(home: Path, program: Path = Path("/bin/bash")) -> bytes:
+    """The archive of an image with the virtual environment at `home`, where it is, and a bash. The `PATH` of its jobs
+    has to begin with `home`/bin."""
+    image = Archive()
+    put_python(image)
+    for path in sorted(home.rglob("*")):
+        if path.is_symlink() and path.parent.name == "bin":
+            image.link(str(path), os.readlink(path))
+        elif path.is_file() and path.parent.name != "__pycache__":
+            image.copy(path)
+    libraries = [path for path in home.rglob("*.so*") if path.is_file()]
+    image.programs([program, *libraries])
+    return image.bytes()
 
 
 # The first process of a container is hit by no signal that it does not handle. What pretends to be a job that is hit

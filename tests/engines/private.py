@@ -153,13 +153,12 @@ class PrivateEngine:
             self.load(reference, images.archive(name))
         return reference
 
-    def load(self, reference: str, archive: bytes) -> None:
-        """Have an image of these files."""
+    def load(self, reference: str, archive: bytes, path: str = images.PATH) -> None:
+        """Have an image of these files, with this `PATH`."""
+        changes = [f"ENV PATH={path}", f"ENV PYTHONPATH=/{images.PACKAGES}"]
         repository, _, tag = reference.partition(":")
         with self.client() as client:
-            client.api.import_image_from_data(
-                archive, repository=repository, tag=tag or "latest", changes=images.CHANGES
-            )
+            client.api.import_image_from_data(archive, repository=repository, tag=tag or "latest", changes=changes)
         self._imported.add(reference)
 
     def containers(self, label: str = "batchyard.data") -> list[str]:
