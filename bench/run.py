@@ -33,6 +33,7 @@ SCENARIOS = (
     "observing",
     "placements",
     "trust",
+    "containers",
 )
 BUDGETS = Path(__file__).parent / "budgets.toml"
 _COMPARE = {">=": operator.ge, "<=": operator.le, "<": operator.lt}
