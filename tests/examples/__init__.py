@@ -1,0 +1,1 @@
+"""Examples that run in containers: their READMEs are typed as they stand, and what their jobs have made is checked."""
