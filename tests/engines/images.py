@@ -66,7 +66,7 @@ class Archive:
         paths = list(paths)
         for path in paths:
             self.copy(path)
-        for library in sorted(libraries(paths)):
+        for library in sorted(libraries(paths) | opened_by_name()):
             self.copy(library)
         self.copy(Path("/etc/ld.so.cache"))  # where the linker finds what does not lie in its own directories
 
@@ -89,6 +89,12 @@ def libraries(paths: list[Path]) -> set[Path]:
     """The dynamic linker included."""
     said = subprocess.run(["ldd", *map(str, paths)], capture_output=True, text=True).stdout
     return {Path(found) for found in re.findall(r"(/\S+) \(0x", said)}
+
+
+def opened_by_name() -> set[Path]:
+    """What the C library opens when a thread ends, and no program is linked with."""
+    said = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, env={"PATH": "/usr/sbin:/sbin"}).stdout
+    return {Path(found) for found in re.findall(r"libgcc_s\.so\.1 .*=> (/\S+)", said)[:1]}
 
 
 def shell() -> Path:
