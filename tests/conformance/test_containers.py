@@ -37,7 +37,7 @@ def its_yard(request):
     yard.image = engine.image("busybox")
     yield yard
     yard.close()
-    assert yard.containers() == []
+    yard.until(lambda: yard.containers() == [], "its containers are removed")
     shutil.rmtree(data, ignore_errors=True)
 
 
@@ -196,22 +196,18 @@ def test_containers_that_a_dead_server_left_are_removed_and_those_of_others_are_
             client.api.remove_container(foreign, force=True)
 
 
-def test_a_name_that_is_taken_is_no_obstacle(yard):
-    """Docker calls it a conflict (409), Podman an error of its own (500)."""
+def test_a_container_whose_making_was_never_answered_is_the_attempts_own(yard):
+    """Its name is taken then: Docker calls that a conflict (409), Podman an error of its own (500)."""
     spec = yard.spec("sh", "-c", "echo mine; exit 4")
+    ours = label(yard)
+    labels = {"batchyard.data": ours, "batchyard.attempt": spec.attempt, "batchyard.container": "default"}
+    name = f"batchyard-{ours[:8]}-{spec.attempt}-default"
     with yard.engine.client() as client:
-        first = yard.sh("sleep 20")
-        yard.began(first)
-        (name,) = yard.containers()
-        yard.stop(first, 0)
-        yard.ended(first)
-        yard.until(lambda: yard.containers() == [], "nothing is left")
-        taken = name.replace(first.replace(".", "_"), spec.attempt.replace(".", "_"))
-        assert taken != name
-        client.containers.create(yard.image, ["true"], name=taken, network_mode="none")
-        yard.start(spec)
-        assert yard.ended(spec.attempt).ending.exit_code == 4
-        assert yard.output(spec.attempt) == "mine\n"
+        command = spec.container["command"]
+        client.containers.create(yard.image, command, name=name, labels=labels, network_mode="none")
+    yard.start(spec)
+    told = yard.ended(spec.attempt).ending
+    assert (told.exit_code, yard.output(spec.attempt)) == (4, "mine\n")
 
 
 # -- what the engines tell ---------------------------------------------------------------------------------------------

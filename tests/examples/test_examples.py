@@ -18,7 +18,9 @@ pytestmark = pytest.mark.long
 def test_a_sweep_finds_the_threshold_of_percolation(example):
     with example("monte-carlo", "percolation") as reader:
         parts = [json.loads(path.read_text()) for path in volume(reader, "percolation").glob("*.json")]
-        assert sorted(round(part["porosity"], 2) for part in parts) == [round(0.53 + step / 100, 2) for step in range(13)]
+        assert sorted(round(part["porosity"], 2) for part in parts) == [
+            round(0.53 + step / 100, 2) for step in range(13)
+        ]
 
 
 def test_frames_are_rendered_and_put_together(example):
