@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -71,3 +72,56 @@ def test_json_is_an_object_a_line(batchyard, api, flags):
     assert [json.loads(line) for line in lines] == [
         {"timestamp": 0, "message": message} for message in ("one", "zwei ü", '"')
     ]
+
+
+def several(status="SUCCEEDED", **members):
+    """A job of two containers, one of which logs elsewhere."""
+    own = {"logDriver": "awslogs", "options": {"awslogs-group": "/own"}}
+    containers = [
+        {"name": "main", "image": "i", "logStreamName": "s/main/1", "exitCode": 3, "dependsOn": [
+            {"containerName": "first", "condition": "SUCCESS"}]},
+        {"name": "first", "image": "i", "essential": False, "exitCode": 0,
+         "logStreamName": "s/first/1", "logConfiguration": own},
+    ]  # fmt: skip
+    shown = job(status, **members)
+    del shown["container"]
+    return shown | {"ecsProperties": {"taskProperties": [{"containers": containers, "volumes": [], "taskArn": "arn"}]}}
+
+
+def tell(api):
+    said = {"s/main/1": [(2, "two"), (4, "four")], "s/first/1": [(1, "one"), (3, "three")]}
+
+    def get(asked):
+        assert (asked["logStreamName"] == "s/first/1") == (asked["logGroupName"] == "/own")
+        lines = [] if asked.get("nextToken") else said[asked["logStreamName"]]
+        events = [{"timestamp": at, "message": message} for at, message in lines]
+        return {"events": events, "nextForwardToken": "f/end", "nextBackwardToken": "b/end"}
+
+    api.on["GetLogEvents"] = get
+
+
+def test_lines_of_several_containers_come_in_order_with_their_names(batchyard, api):
+    api.runs(several(), [])
+    tell(api)
+    told = "first | one\nmain | two\nfirst | three\nmain | four\n"
+    assert batchyard("logs", JOB).stdout == told
+    assert batchyard("logs", "-f", JOB).stdout == told
+    assert batchyard("logs", "--container", "first", JOB).stdout == "first | one\nfirst | three\n"
+    assert json.loads(batchyard("logs", "--json", JOB).stdout.splitlines()[0]) == {
+        "timestamp": 1,
+        "message": "one",
+        "container": "first",
+    }
+    wrong = batchyard("logs", "--container", "x", JOB).stderr
+    assert wrong == f"batchyard: Job {JOB} has no container x.\n  It has main, first.\n"
+
+
+def test_of_several_containers_the_one_that_failed_is_named(batchyard, api):
+    api.runs(several("FAILED"), [])
+    tell(api)
+    assert batchyard("logs", "-f", JOB).stderr == f"batchyard: job {JOB} FAILED: container main: exit code 3\n"
+    api.on[f"/x/jobs/{JOB}"] = lambda _: several("FAILED") | {"notices": [], "runs": []}
+    shown = re.sub(" +", " ", batchyard("jobs", JOB).stdout)
+    assert "\ncontainer main, image i\n" in shown and "\ncontainer first (not essential), image i\n" in shown
+    assert "\n waits for first (SUCCESS)\n exit code 3\n log stream s/main/1\n" in shown
+    assert "ecsProperties" not in shown and "taskArn" not in shown

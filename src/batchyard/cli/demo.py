@@ -124,8 +124,8 @@ def _show(client: Client, work: Path, output: Path) -> None:
     written = _deliver(work / folder.PICTURE, output)
     _preview(work / folder.PREVIEW)
     click.echo()
-    for _, line in follow.LogReader(client, jobs["F"]["container"]["logStreamName"]).lines():
-        _say(_bars_coloured(line))
+    for line in follow.LogReader(client, follow.log_places(jobs["F"])).lines():
+        _say(_bars_coloured(line.message))
     _tell_times(client, jobs, began_ms, columns)
     click.echo(f"\nThe picture: {click.style(str(written), bold=True) if render.coloured() else written}")
     _tell_next()

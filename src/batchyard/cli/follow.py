@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import signal
 import time
 from collections.abc import Iterator
@@ -72,50 +73,90 @@ def array_size(job: dict[str, Any]) -> int:
     return job.get("arrayProperties", {}).get("size", 0)
 
 
-def log_group(job: dict[str, Any]) -> str:
-    """Where its definition has its log go."""
-    configured = job["container"].get("logConfiguration", {})
+def containers(job: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those of the job, as it is described; only where there are several have they names that matter."""
+    if "ecsProperties" in job:
+        return job["ecsProperties"]["taskProperties"][0]["containers"]
+    return [job["container"]] if "container" in job else []
+
+
+class Place(NamedTuple):
+    """Where a container logs; `container` is "" where there is only one."""
+
+    group: str
+    stream: str
+    container: str = ""
+
+
+def log_places(job: dict[str, Any], only: str | None = None) -> list[Place]:
+    """Where the containers of the job's latest attempt log, or the one named `only`; Problem if there is none."""
+    each_one = containers(job)
+    names = [each.get("name", "default") for each in each_one]
+    if only is not None and only not in names:
+        raise Problem(f"Job {job['jobId']} has no container {only}.", f"It has {', '.join(names)}.")
+    return [
+        Place(_log_group(each), each["logStreamName"], name if len(names) > 1 else "")
+        for name, each in zip(names, each_one, strict=True)
+        if only in (None, name) and each.get("logStreamName")
+    ]
+
+
+def _log_group(container: dict[str, Any]) -> str:
+    configured = container.get("logConfiguration", {})
     options = configured.get("options", {}) if configured.get("logDriver") == "awslogs" else {}
     return options.get("awslogs-group") or LOG_GROUP
 
 
 class Said(NamedTuple):
-    """One line of a job's log, and when it was written."""
+    """One line of a job's log, when it was written, and by which of several containers."""
 
     timestamp: int  # epoch ms
     message: str
+    container: str = ""
 
 
 class LogReader:
-    """Reads one stream from its beginning, without repeating a line."""
+    """Reads streams from their beginning, without repeating a line; lines of several come in the order of time."""
 
-    def __init__(self, client: Client, stream: str, group: str = LOG_GROUP):
+    def __init__(self, client: Client, places: list[Place]):
+        self.places = places
+        self._streams = [_StreamReader(client, place) for place in places]
+
+    def lines(self) -> Iterator[Said]:
+        """What has come since the last call; nothing while the streams do not exist yet."""
+        return heapq.merge(*(stream.lines() for stream in self._streams), key=lambda line: line.timestamp)
+
+
+class _StreamReader:
+    """Reads one stream."""
+
+    def __init__(self, client: Client, place: Place):
         self._client = client
-        self._group = group
-        self.stream = stream
+        self._place = place
         self._token: str | None = None
 
     def lines(self) -> Iterator[Said]:
-        """What has come since the last call; nothing while the stream does not exist yet."""
+        group, stream, container = self._place
         while True:
             more = {"nextToken": self._token} if self._token else {}
             try:
                 page = self._client.logs(
-                    "GetLogEvents", logGroupName=self._group, logStreamName=self.stream, startFromHead=True, **more
+                    "GetLogEvents", logGroupName=group, logStreamName=stream, startFromHead=True, **more
                 )
             except Refused as refused:
                 if refused.code == "ResourceNotFoundException":
                     return
                 raise
             for event in page["events"]:
-                yield Said(event["timestamp"], event["message"])
+                yield Said(event["timestamp"], event["message"], container)
             if page["nextForwardToken"] == self._token:
                 return
             self._token = page["nextForwardToken"]
 
 
-def follow(client: Client, job_id: str) -> Iterator[Said | dict[str, Any]]:
-    """The log lines of a single job or child as they come, over all attempts from the present one on.
+def follow(client: Client, job_id: str, only: str | None = None) -> Iterator[Said | dict[str, Any]]:
+    """The log lines of a single job or child, or of the container named `only`, as they come, over all attempts from
+    the present one on.
 
     Between them, at every look, the job as DescribeJobs tells it; the last item is the ended job.
     """
@@ -125,12 +166,12 @@ def follow(client: Client, job_id: str) -> Iterator[Said | dict[str, Any]]:
         job = describe(client, job_id)
         news = job["status"] != known
         known = job["status"]
-        stream = job.get("container", {}).get("logStreamName")
-        if reader is not None and stream != reader.stream:
+        places = log_places(job, only)
+        if reader is not None and places != reader.places:
             yield from reader.lines()  # the rest of the attempt before
             reader = None
-        if stream and reader is None:
-            reader = LogReader(client, stream, log_group(job))
+        if places and reader is None:
+            reader = LogReader(client, places)
         if reader is not None:
             for line in reader.lines():
                 news = True
@@ -163,10 +204,19 @@ def ended_children(job: dict[str, Any]) -> tuple[int, int]:
 
 def failure(job: dict[str, Any]) -> str:
     """Why a job FAILED: its exit code, its reason, or both; not the sentence that every plain exit has."""
-    container, said = job.get("container", {}), job.get("statusReason") or ""
+    container, said = _failed(job), job.get("statusReason") or ""
     exited = f"exit code {container['exitCode']}" if "exitCode" in container else ""
     reason = container.get("reason") or (said if said != PLAIN_EXIT else "")
-    return ", ".join(part for part in (exited, reason) if part)
+    whose = f"container {container['name']}: " if len(containers(job)) > 1 and container else ""
+    return whose + ", ".join(part for part in (exited, reason) if part)
+
+
+def _failed(job: dict[str, Any]) -> dict[str, Any]:
+    """The container that is to blame: of several the first essential one that failed."""
+    each_one = [each for each in containers(job) if each.get("essential", True)]
+    return next((each for each in each_one if each.get("exitCode") or each.get("reason")), {}) or (
+        each_one[0] if len(containers(job)) == 1 else {}
+    )
 
 
 def pages(client: Client, operation: str, member: str, **params: Any) -> Iterator[dict[str, Any]]:

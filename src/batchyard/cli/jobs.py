@@ -18,6 +18,7 @@ STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDE
 WAITING = ("SUBMITTED", "PENDING", "RUNNABLE")
 _TIMES = (("created", "createdAt"), ("started", "startedAt"), ("stopped", "stoppedAt"))
 _PLACES = (("directory", "workDirectory"), ("log file", "logFile"))
+_PLACED = ("taskArn", "containerInstanceArn")
 # What every job has that asks for nothing else: not worth a line.
 _ORDINARY = {"retryStrategy": {"evaluateOnExit": [], "attempts": 1}}
 # Members of the detail that have a line of their own, or that are only of use to programs.
@@ -31,6 +32,7 @@ _TOLD = frozenset(
         "status",
         "statusReason",
         "container",
+        "ecsProperties",
         "shareIdentifier",
     }
 )
@@ -159,9 +161,15 @@ def described(job: dict[str, Any], why: str | None = None) -> str:
     if follow.array_size(job):
         counts = job["arrayProperties"].get("statusSummary", {})
         lines.append(("children", ", ".join(f"{count} {name}" for name, count in counts.items() if count)))
-    lines += _of_container(job.get("container", {}))
+    if "ecsProperties" in job:
+        lines += _of_task(job["ecsProperties"]["taskProperties"][0])
+    else:
+        lines += _of_container(job.get("container", {}))
     lines += [(f"attempt {each['number']}", _run(each)) for each in job["runs"]]
-    lines += [(word, each[member]) for each in job["runs"][-1:] for word, member in _PLACES]
+    lines += [(word, each[member]) for each in job["runs"][-1:] for word, member in _PLACES if each[member]]
+    lines += [
+        (f"log of {one['name']}", one["logFile"]) for each in job["runs"][-1:] for one in each.get("containers", ())
+    ]
     lines += [
         (name, _plain(value))
         for name, value in job.items()
@@ -182,6 +190,19 @@ def _of_container(container: dict[str, Any]) -> list[tuple[str, str]]:
     lines += [("variable", f"{each['name']}={each.get('value', '')}") for each in container.get("environment", ())]
     names = (("exit code", "exitCode"), ("why", "reason"), ("log stream", "logStreamName"))
     return lines + [(word, str(container[member])) for word, member in names if container.get(member) is not None]
+
+
+def _of_task(task: dict[str, Any]) -> list[tuple[str, str]]:
+    """Container after container, each with its name; then what they share."""
+    lines = []
+    for each in task["containers"]:
+        essential = "" if each.get("essential", True) else " (not essential)"
+        lines.append(("container", f"{each['name']}{essential}, image {each['image']}"))
+        waits = [f"{on['containerName']} ({on['condition']})" for on in each.get("dependsOn", ())]
+        lines += [("  waits for", ", ".join(waits))] if waits else []
+        lines += [(f"  {word}", text) for word, text in _of_container(each)]
+    shared = {name: value for name, value in task.items() if name not in ("containers", *_PLACED) and value}
+    return lines + [(name, _plain(value)) for name, value in shared.items()]
 
 
 def _run(run: dict[str, Any]) -> str:
