@@ -34,6 +34,7 @@ SCENARIOS = (
     "placements",
     "trust",
     "containers",
+    "container_logs",
 )
 BUDGETS = Path(__file__).parent / "budgets.toml"
 _COMPARE = {">=": operator.ge, "<=": operator.le, "<": operator.lt}

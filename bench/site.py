@@ -140,9 +140,9 @@ class Site:
         path, body = f"/v1/{operation}", json.dumps(members).encode()
         return self.send(path, body, signed(self.url, self.key, path, body))
 
-    def submit(self, *command: str, size: int = 0, vcpus: int = 1) -> str:
+    def submit(self, *command: str, size: int = 0, vcpus: int = 1, memory_mib: int = 0) -> str:
         """Submit a job, or an array of `size`; its id."""
-        path, body = SUBMIT, submission(*command, size=size, vcpus=vcpus)
+        path, body = SUBMIT, submission(*command, size=size, vcpus=vcpus, memory_mib=memory_mib)
         return self.send(path, body, signed(self.url, self.key, path, body, invocation=True))["jobId"]
 
     def describe(self, job: str) -> dict:
@@ -191,12 +191,15 @@ def _title(entry: Path) -> str:
         return ""
 
 
-def submission(*command: str, size: int = 0, vcpus: int = 1, name: str = "bench", queue: str = QUEUE) -> bytes:
+def submission(
+    *command: str, size: int = 0, vcpus: int = 1, memory_mib: int = 0, name: str = "bench", queue: str = QUEUE
+) -> bytes:
     """The body of a SubmitJob."""
     members: dict = {"jobName": name, "jobQueue": queue, "jobDefinition": DEFINITION}
-    if command or vcpus != 1:
-        members["containerOverrides"] = {"command": list(command or ("true",))}
-        members["containerOverrides"]["resourceRequirements"] = [{"type": "VCPU", "value": str(vcpus)}]
+    if command or vcpus != 1 or memory_mib:
+        needs = [{"type": "VCPU", "value": str(vcpus)}]
+        needs += [{"type": "MEMORY", "value": str(memory_mib)}] if memory_mib else []
+        members["containerOverrides"] = {"command": list(command or ("true",)), "resourceRequirements": needs}
     if size:
         members["arrayProperties"] = {"size": size}
     return json.dumps(members).encode()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from batchyard.executors.runner.output import Log
+from batchyard.observe.joblogs import FileLogs
 
 CUT = re.compile(rb"\n\[batchyard: (\d+) bytes of output were cut here\]\n")
 BOUND = 4 << 20
@@ -87,3 +88,20 @@ def test_what_a_full_disk_refused_is_counted_and_told(make_log, monkeypatch):
     log.put(b"after\n", 1003)
     log.finish(1004)
     assert read(make_log.directory) == b"before\nafter\n\n[batchyard: 4 bytes of output were cut here]\n"
+
+
+def test_what_may_lie_beside_a_log_goes_with_it(make_log):
+    log = make_log()
+    kept: list[dict] = []
+    for _ in range(5):
+        log.put(bytes(BOUND // 4), 1001)
+        log.mark(kept.append)
+    assert kept
+    logs = make_log.directory / "logs" / "2023-11-14"
+    logs.mkdir(parents=True)
+    for path in list(make_log.directory.glob("a.*")):  # its slot was killed, and nobody went on with it
+        path.rename(logs / path.name)
+    (logs / "a.pos").touch()
+    assert len(list(logs.iterdir())) > 3
+    FileLogs(make_log.directory).remove("a", 1_700_000_000_000)
+    assert list(logs.iterdir()) == []

@@ -21,6 +21,7 @@ from batchyard.observe.logindex import Index, Sample
 log = logging.getLogger(__name__)
 
 LOOK_BACK = 1 << 20  # bytes before a place in which the beginning of its line is looked for
+BESIDE = (".idx", ".pos", ".tail0", ".tail1", ".tail2", ".tail3")  # all but the first only where a slot was killed
 EVENT_MAX = 256 * 1024  # bytes of one event; a longer line is told in pieces (CloudWatch's bound)
 
 
@@ -65,7 +66,7 @@ class FileLogs:
     def remove(self, attempt: str, opened_ms: int) -> None:
         # Days' directories stay: slots keep some open, and there is one a day.
         path = self.path(attempt, opened_ms)
-        for each in (path, path.with_suffix(".idx")):
+        for each in (path, *(path.with_suffix(suffix) for suffix in BESIDE)):
             try:
                 each.unlink(missing_ok=True)
             except OSError as error:

@@ -18,6 +18,7 @@ CHUNK = 1 << 20
 ROUNDS = 16  # chunks moved before others get their turn
 PAUSE_S = 0.01  # a trickle is gathered for so long, or a chatty job would wake us for every line
 FLOOD_BYTES = 1 << 18  # from here on it is no trickle
+TAILS = ("tail0", "tail1", "tail2", "tail3")  # in turn: two are the tail, the others those of the last mark
 F_SETPIPE_SZ = 1031
 
 OpenFile = Callable[[str, int], int]  # (suffix, more flags) -> descriptor of the file beside the log
@@ -109,7 +110,7 @@ class Log:
         return self._tails[-1][1], self._tail_bytes - self._in_tail
 
     def _turn_tail(self) -> None:
-        """Begin a new tail file, never one that a stored mark names; of three the oldest goes."""
+        """Begin a new tail file; of three the oldest goes, but not before a mark that names it is replaced."""
         if len(self._tails) == 2:
             name, descriptor = self._tails.pop(0)
             self._cut += os.fstat(descriptor).st_size
@@ -117,7 +118,9 @@ class Log:
             self._dropped.append(name)
             if not self._marked:
                 self._forget_dropped()
-        name = f"tail{int(self._tails[-1][0].removeprefix('tail')) + 1 if self._tails else 0}"
+        newest = TAILS.index(self._tails[-1][0]) if self._tails else -1
+        name = TAILS[(newest + 1) % len(TAILS)]
+        self._dropped = [each for each in self._dropped if each != name]
         self._tails.append((name, self._open_file(name, os.O_TRUNC)))
         self._in_tail = 0
 
@@ -149,7 +152,10 @@ class Log:
     # -- going on after a restart ---------------------------------------------------------------------------------
 
     def mark(self, keep: Callable[[dict[str, Any]], None]) -> None:
-        """Have `keep` store where the log stands, as JSON: for a Log that goes on from there."""
+        """Have `keep` store where the log stands, as JSON: for a Log that goes on from there.
+
+        To be called at least whenever as much was written as a tail file holds.
+        """
         self._marked = True
         self.note_put()
         keep(
