@@ -25,10 +25,7 @@ TRIAL_WAIT_S = 5.0
 DISK_LEAST_BYTES = 1 << 30
 FILES_LEAST = 1200  # a thousand connections, and what the server itself holds open
 CGROUPS = "/sys/fs/cgroup"
-TRY_AGAIN = (
-    "have docker or podman answer (below), stop the server, start it again 10 s after its last job: engines are tried "
-    "when the runner starts"
-)
+TRY_AGAIN = "have docker or podman answer (below): while no job runs, engines are tried again every 20 s"
 UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
 
 

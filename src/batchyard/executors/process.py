@@ -33,6 +33,7 @@ class ProcessExecutor:
         self._gpus = gpus  # those of this machine
         self._granting = granting  # what tasks may ask of the server; None: nothing
         self._lines: Lines | None = None
+        self._outdated = False  # whether a runner as this server would start it would be another one
         self._surveyed = False  # whether the runner has said, on this connection, what lives
         self.isolation = ""
         self.weaker: tuple[str, ...] = ()
@@ -108,6 +109,9 @@ class ProcessExecutor:
         if op == "lost":
             return Lost(told["attempt"])
         if op == "survey":
+            if self._outdated and not told["living"]:
+                self._send({"op": "quit"})  # whoever keeps it alive starts one that is as we want it
+                return None
             self._surveyed = True
             return Survey(frozenset(told["living"]))
         if op == "hello":
@@ -120,9 +124,15 @@ class ProcessExecutor:
                 f"The runner of {self._settings.data} speaks protocol {hello['version']}, this server {VERSION}. "
                 "Let its jobs end with the version that started them, or stop it: it leaves by itself 10 s after."
             )
+        self._outdated = hello["version"] != VERSION or not self._is_as_set(hello)
         self.isolation, self.weaker = hello["isolation"], tuple(hello["weaker"])
         self.memory_groups = hello["memory_groups"]
         self.engine = contract.Engine(**hello["engine"]) if hello.get("engine") else None
+
+    def _is_as_set(self, hello: dict) -> bool:
+        """Whether the runner looks for engines as our settings say: it may have been started under others."""
+        socket = self._settings.engine_socket
+        return hello.get("executor") == self._settings.executor and (not socket or hello["sockets"] == [socket])
 
     def _connect(self) -> bool:
         """Try once; the runner answers the inventory with all that it knows, and last with a survey."""

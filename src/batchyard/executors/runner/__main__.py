@@ -17,9 +17,9 @@ import time
 from setproctitle import setproctitle
 
 from batchyard import loglines
-from batchyard.executors.runner import about, memory, own_log, sandbox, slot, volumes
+from batchyard.executors.runner import memory, own_log, sandbox, slot, volumes
+from batchyard.executors.runner.choice import Choice
 from batchyard.executors.runner.parent import Runner
-from batchyard.executors.runner.wire import EngineAbout
 
 log = logging.getLogger("batchyard.runner")
 
@@ -63,12 +63,11 @@ def main() -> int:
     place = place._replace(groups=memory.make_base(data))
     if place.isolation == sandbox.SESSION and os.geteuid() == 0:
         _close_to_others(data)
-    engine, failure = _tried(arguments, data)
-    place = place._replace(engine=engine)
-    about.write(place, weaker, failure)
+    choice = Choice(arguments.executor, arguments.engine_socket, data)
+    choice.try_now()
     told = {"isolation": place.isolation, "memory_groups": place.groups, "weaker": weaker}
-    log.info("started", extra=told | {"engine": engine and engine.socket, "engine_failure": failure})
-    Runner(place, weaker, failure, arguments.work_keep_hours).run()
+    log.info("started", extra=told | {"engine": choice.engine, "engine_failure": choice.failure})
+    Runner(place, weaker, choice, arguments.work_keep_hours).run()
     return 0
 
 
@@ -102,16 +101,6 @@ def _lock(data: str) -> int | None:
                 os.close(lock)
                 return None
             time.sleep(0.02)
-
-
-def _tried(arguments: argparse.Namespace, data: str) -> tuple[EngineAbout | None, str | None]:
-    """The engine that runs containers, else why there is none."""
-    if arguments.executor == "process":
-        return None, "the setting executor is process"
-    from batchyard.executors.runner.containers import task, trial  # for all slots: they share what is imported here
-
-    assert task
-    return trial.find(arguments.engine_socket, data)
 
 
 def _trial(place: slot.Place) -> list[str]:

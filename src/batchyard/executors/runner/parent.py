@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from batchyard.executors.runner import about, memory, orders, own_log, sandbox, seats, slot
+from batchyard.executors.runner.choice import Choice
 from batchyard.executors.runner.seats import Seat
 from batchyard.executors.runner.sweep import SWEEP_S, sweep_containers, sweep_records, sweep_work
 from batchyard.executors.runner.wire import SOCKET, VERSION, Lines, connect, listen, record
@@ -38,14 +39,13 @@ RELEASED_MOST = 20_000  # records that wait for one
 class Runner:
     """One per data directory; the caller holds the lock."""
 
-    def __init__(self, place: slot.Place, weaker: list[str], engine_failure: str | None, work_keep_hours: float):
-        self._place = place
+    def __init__(self, place: slot.Place, weaker: list[str], choice: Choice, work_keep_hours: float):
+        self._place = place._replace(engine=choice.engine)
+        self._weaker = weaker
+        self._choice = choice
         self._keep_s = work_keep_hours * 3600
         self._swept_s = -SWEEP_S
-        hello = {"op": "hello", "version": VERSION, "isolation": place.isolation, "weaker": weaker}
-        hello |= {"engine": about.engine(place), "engine_failure": engine_failure}
-        self._hello = _line(hello | {"memory_groups": place.groups is not None})
-        self._engine_failure = engine_failure
+        about.write(self._place, weaker, choice.failure)
         runner = self._log_in = os.path.join(place.data, "runner")
         self._runner = os.open(runner, os.O_RDONLY | os.O_DIRECTORY)
         self._slots = os.open(os.path.join(runner, "slots"), os.O_RDONLY | os.O_DIRECTORY)
@@ -122,6 +122,10 @@ class Runner:
             seat.attempt = ""  # not idle, not running anything: leaving
             seat.lines.send(b'{"op":"quit"}')
             seat.lines.flush()
+        if len(self._idle) == len(self._seats) and self._choice.try_again():
+            self._place = self._place._replace(engine=self._choice.engine)
+            about.write(self._place, self._weaker, None)
+            self._tell(self._hello())
         own_log.shorten(self._log_in)
         if time.monotonic() - self._swept_s > SWEEP_S:
             self._swept_s = time.monotonic()
@@ -137,8 +141,14 @@ class Runner:
             return
         client = Lines(connection)
         self._clients[client.fileno()] = client
-        client.send(self._hello)
+        client.send(self._hello())
         self._watch(client, lambda: self._listen_to(client))
+
+    def _hello(self) -> bytes:
+        choice, told = self._choice, {"op": "hello", "version": VERSION, "isolation": self._place.isolation}
+        told |= {"weaker": self._weaker, "memory_groups": self._place.groups is not None}
+        told |= {"engine": about.engine(choice.engine), "engine_failure": choice.failure}
+        return _line(told | {"executor": choice.executor, "sockets": choice.sockets})
 
     def _listen_to(self, client: Lines) -> None:
         for line in client.receive():
@@ -178,7 +188,7 @@ class Runner:
 
     def _start_in_container(self, attempt: str, line: bytes) -> None:
         if self._place.engine is None:
-            why = f"no container engine runs containers here ({self._engine_failure})"
+            why = f"no container engine runs containers here ({self._choice.failure})"
             self._refuse(attempt, f"CannotStartContainerError: {why}", "not_started")
         else:
             self._give(attempt, None, line, 1)

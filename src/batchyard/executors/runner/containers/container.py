@@ -97,7 +97,8 @@ class Container:
     def make(self, body: Callable[[], dict[str, Any]], puller: Puller) -> None:
         """Create it, with the image pulled if need be, and start it. Raises NotStarted or GivenUp."""
         try:
-            self._id = self._asked(lambda: self._create(body(), puller))
+            wanted = body()
+            self._id = self._asked(lambda: self._create(wanted, puller))
             prepared = self._asked(lambda: self.engine.prepare(self._id))
             if prepared:
                 self._look(self._asked(lambda: self.engine.inspect(self._id)))

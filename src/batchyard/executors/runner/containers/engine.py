@@ -109,7 +109,8 @@ class Engine:
         """Ask for what only Podman's own API has."""
 
         def question() -> requests.Response:
-            answer = self.client.post(f"{self.client.base_url}/{LIBPOD}/libpod/{path}", json=body)
+            url = f"{self.client.base_url}/{LIBPOD}/libpod/{path}"
+            answer = self.client.post(url, json=body, timeout=ANSWER_S)
             self.client._raise_for_status(answer)
             return answer
 
