@@ -210,3 +210,19 @@ def test_limits_above_those_of_the_machine(hard, words):
     machine = Machine(limits={"nofile": 20_000})
     assert [each for each in said(container, machine) if "ulimits" in each] == ([words] if words else [])
     assert not any("ulimits" in each for each in said(container, Machine()))
+
+
+@pytest.mark.parametrize(
+    ("machine", "task", "said_so"),
+    [
+        (CONTAINERS._replace(roles=True, network="bridge"), {}, True),
+        (CONTAINERS._replace(roles=True), {"networkMode": "none"}, True),
+        (CONTAINERS._replace(roles=True, network="bridge"), {"networkMode": "host"}, False),
+        (CONTAINERS._replace(roles=True), {"networkMode": "awsvpc"}, False),
+        (PROCESSES._replace(roles=True, network="bridge"), {}, False),
+    ],
+)
+def test_a_role_is_out_of_reach_in_a_network_of_ones_own(machine, task, said_so):
+    containers = [("main", {"image": "i", "command": ["c"]})]
+    told = executor_notices.of_job(containers, {"taskRoleArn": "ROLE", "containers": [], **task}, machine)
+    assert any(each.startswith("ROLE gives no credentials: they are served on") for each in told) is said_so

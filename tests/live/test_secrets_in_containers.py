@@ -73,3 +73,34 @@ def test_an_image_of_a_private_registry_is_pulled_with_the_password_in_a_secret(
         assert "wrong holds no JSON object with username and password" in wrong["container"]["reason"]
         job = ended(site, image, repositoryCredentials={"credentialsParameter": "registry"})
         assert (job["status"], site.output(job)) == ("SUCCEEDED", "pulled\n"), job
+
+
+def test_containers_of_a_task_have_their_own_secrets_and_know_themselves(site, container_engine):
+    needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "32"}]
+    itself = "wget -q -O - $ECS_CONTAINER_METADATA_URI_V4"
+    containers = [
+        {
+            "name": name,
+            "image": container_engine.image("busybox"),
+            "command": ["sh", "-c", f"echo ${{#DB}}; {itself}"],
+            "resourceRequirements": needs,
+        }
+        for name in ("worker", "helper")
+    ]
+    containers[0] |= {"secrets": [{"name": "DB", "valueFrom": "db"}]}
+    containers[0] |= {"dependsOn": [{"containerName": "helper", "condition": "COMPLETE"}]}
+    containers[1] |= {"essential": False}
+    site.client("batch").register_job_definition(
+        jobDefinitionName="two",
+        type="container",
+        ecsProperties={"taskProperties": [{"executionRoleArn": ROLE, "containers": containers}]},
+    )
+    job = site.finished(site.submit("q", "two"), 120)
+    assert job["status"] == "SUCCEEDED", job
+    told, streams = {}, {}
+    for each in job["ecsProperties"]["taskProperties"][0]["containers"]:
+        told[each["name"]] = site.output({"container": each}).splitlines()
+        streams[each["name"]] = each["logStreamName"]
+    assert [told["worker"][0], told["helper"][0]] == ["14", "0"]
+    assert [json.loads(told[name][1])["Name"] for name in ("worker", "helper")] == ["worker", "helper"]
+    assert {name: json.loads(lines[1])["LogOptions"]["awslogs-stream"] for name, lines in told.items()} == streams

@@ -16,6 +16,7 @@ PODMAN = "podman"
 MEMORY_LEAST_MIB = 6  # that engines bound a container by
 _OURS = ("awslogs", "json-file")  # log drivers that stand for our own log
 _ZIP = "zip:"
+_NETWORKS = ("host", "bridge", "none")
 
 
 class Machine(NamedTuple):
@@ -27,6 +28,7 @@ class Machine(NamedTuple):
     swappiness: bool = True  # whether the kernel knows it for a container
     privileged: bool = False
     roles: bool = False  # whether roles of jobs can be assumed
+    network: str = "host"  # of containers that name none: host, bridge or none
     mapped: frozenset[str] = frozenset()  # file systems and access points that a directory stands for
     limits: Mapping[str, int] = {}  # the highest hard limits that processes can have, by name; others have no bound
 
@@ -60,7 +62,10 @@ def of_job(
 ) -> list[str]:
     """Sentences for the containers of a job, by name; `task` has what those of a task share."""
     executor = executor_of(containers, machine)
-    said = _of_whole(containers[0][1] if task is None else task, machine)
+    whole = containers[0][1] if task is None else task
+    said = _of_whole(whole, machine)
+    if executor == CONTAINER and machine.roles:
+        said += _of_network(whole, machine.network)
     if executor is None and len(containers) > 1:
         said.append(_NO_ENGINE)
     for name, container in containers:
@@ -91,6 +96,18 @@ def _of_whole(properties: Mapping[str, Any], machine: Machine) -> list[str]:
                 "is mounted (setting efs)."
             )
     return said
+
+
+def _of_network(properties: Mapping[str, Any], usual: str) -> list[str]:
+    asked = properties.get("networkMode")
+    network = asked if asked in _NETWORKS else usual
+    role = properties.get("jobRoleArn") or properties.get("taskRoleArn")
+    if not role or network == "host":
+        return []
+    return [
+        f"{role} gives no credentials: they are served on this machine's loopback address, which the network {network} "
+        "does not reach (setting container_network, or networkMode)."
+    ]
 
 
 def _of_container(container: Mapping[str, Any], machine: Machine) -> list[str]:

@@ -167,6 +167,8 @@ def _machine_notices(context: Context, row: JobRow) -> list[str]:
     if not any(each is not None and each.provider == LOCAL for each in environments):
         return []
     work, machine = work_of(row.body, row.nodes, row.index), _machine(context)
+    if row.nodes is not None:  # which find each other in the machine's own network
+        machine = machine._replace(network="host")
     said = executor_notices.of_job(work.containers, work.task, machine)
     if executor_notices.executor_of(work.containers, machine) == PROCESS:
         said += about.notices(context.settings.data_path, work.containers[0][1].get("user"))
@@ -186,6 +188,7 @@ def _machine(context: Context) -> executor_notices.Machine:
         swappiness=not os.path.exists(f"{checks.CGROUPS}/cgroup.controllers"),
         privileged=settings.privileged,
         roles=endpoints.of_service(endpoints.STS, settings.sts_url, os.environ, own) is not None,
+        network=settings.container_network,
         mapped=frozenset(entry.partition("=")[0] for entry in settings.efs),
         limits=dict(found.limits) if found is not None else {},
     )
