@@ -70,7 +70,12 @@ def _executor(found: About | None, executor: str) -> Check:
             "executor", OK, "Jobs run as processes: the setting executor says so.", "for images: executor auto"
         )
     if found is None:
-        return Check("executor", MISSING, "Not known: no runner has tried an engine here yet.", "batchyard serve")
+        return Check(
+            "executor",
+            MISSING,
+            "Not known yet: no runner has tried an engine here.",
+            "batchyard serve; after its start a moment of patience",
+        )
     if found.engine is not None:
         kind, own = found.engine, " of the server's own user" if found.engine.rootless else ""
         sentence = f"Jobs run in containers{own}, by {kind.name} {kind.version} at {kind.socket}."
