@@ -119,6 +119,15 @@ def test_all_of_it_is_killed_at_once(yard):
     counted(yard, attempt)
 
 
+def test_a_runner_that_is_told_to_quit_right_after_a_job_leaves_nothing(its_yard, tmp_path):
+    its_yard.engine.start()
+    another = ContainerYard(tmp_path, its_yard.engine)
+    attempt = another.pretend("exit=0")
+    another.ended(attempt)
+    another.close()
+    another.until(lambda: another.containers() == [], "its container is removed")
+
+
 def test_a_job_ends_while_its_engine_is_away(yard):
     """Its exit code is known all the same; of its last words those are, that the engine has not lost."""
     attempt = counting(yard)

@@ -25,6 +25,9 @@ class Files:
     _day: str = field(default="", init=False)
     _day_directory: int = field(default=-1, init=False)
 
+    def close(self) -> None:
+        """The slot ends: nothing is left to be done here."""
+
     def claim(self, attempt: str) -> None:
         """From now on nobody else starts it. Raises Claimed if somebody has."""
         try:

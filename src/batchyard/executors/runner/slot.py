@@ -260,7 +260,8 @@ class Slot:
             self._runner.flush()
 
     def _quit(self) -> NoReturn:
-        """End at once, and the job with us: it counts as lost."""
+        """End at once, and the job with us: it counts as lost. Of one that has ended nothing stays to be removed."""
         if self._job is not None:
             self._job.abandon()
+        self._room.close()
         os._exit(0)
