@@ -152,11 +152,19 @@ class Job:
                 None, "no command is given, and without an image there is none to fall back on; give one in `command`"
             )
         limits.check(order.get("ulimits") or ())
-        if room.isolated and mounting.asked(order):
-            self._mounts = mounting.Mounts(order, room.data, room.identity, room.volumes, room.works)
-        elif not room.isolated and (refusal := mounting.refusal(order)):
+        if not room.isolated and (refusal := mounting.refusal(order)):
             raise StartError(None, refusal)
-        self._spawn()
+        if not (room.isolated and mounting.asked(order)):
+            self._spawn()
+            return
+        mounts = mounting.Mounts(order, room.data, room.identity, room.volumes, room.works)
+        try:
+            self._spawn()
+        finally:
+            try:
+                mounts.leave()
+            except OSError:
+                room.spoiled = True
 
     def _furnish(self) -> None:
         """Log, index and a fresh working directory, seen at its usual path."""

@@ -1,8 +1,8 @@
 """What one job sees mounted and the next must not: volumes, file systems in memory, a root that nobody can write to.
 
 They are mounted in a copy of the slot's mount namespace. The slot itself goes into the copy, since what it spawns
-starts there, and returns when the job is over: the copy and all that was mounted in it are gone with the last process
-in it, so nothing has to be tidied up, whatever happened in between.
+starts there, and returns at once: where a volume may lie over anything, it has no business. The copy and all that was
+mounted in it are gone with the job's last process, so nothing has to be tidied up, whatever happened in between.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def refusal(order: dict) -> str | None:
 
 
 class Mounts:
-    """What is mounted for one attempt, from when this is made until `leave`.
+    """The copy, for one attempt: this process is in it from when this is made until `leave`.
 
     `work` is the job's working directory, below the data directory `data`. `volumes` and `works` are the open
     directories that are hidden there. Raises MountError; nothing is left of a failure.
