@@ -26,6 +26,7 @@ class Player:
         world.machine(VCPUS, VCPUS * 4096, 0, boot_ms, linger_ms)
         self.places = [world.managed(self.capacity()) for _ in range(draw(st.integers(1, 2)))]
         self.queues = [world.queue(*draw(st.permutations(self.places)), priority=p) for p in (1, 2)]
+        self.resources = [world.resource(2), world.resource(9, replenishable=False)]
         self.jobs: list[Handle] = []
 
     def capacity(self):
@@ -39,7 +40,9 @@ class Player:
         queue, after = draw(st.sampled_from(self.queues)), []
         if self.jobs and draw(st.integers(0, 4)) == 0:
             after = [draw(st.sampled_from(self.jobs))]
-        more = {"attempts": draw(st.integers(1, 3)), "after": after}
+        wanted = draw(st.lists(st.sampled_from(self.resources), max_size=2, unique=True)) if draw(st.booleans()) else []
+        asks = {number: draw(st.integers(1, 2)) for number in wanted}
+        more = {"attempts": draw(st.integers(1, 3)), "after": after, "asks": asks}
         if draw(st.booleans()):
             self.jobs.append(world.submit(queue, vcpus=draw(st.integers(1, 2)), **more))
         else:
@@ -73,6 +76,7 @@ class Player:
         if self.draw(st.booleans()):
             world.turn(advance_ms=self.draw(st.sampled_from([0, 5, 20, 50])))
         self.check_all_or_nothing()
+        self.check_held()
 
     def check_all_or_nothing(self) -> None:
         """From rows alone: while the main node has a place, every other had one in the same attempt."""
@@ -82,6 +86,13 @@ class Player:
                 others = [NODES + number for number in range(nodes.count) if number != nodes.main]
                 assert all(row.attempts[index] == row.attempts[WHOLE] for index in others)
 
+    def check_held(self) -> None:
+        """What is in use of each resource is what jobs with anything open ask for, each once; also on the machine."""
+        for number in self.resources:
+            rows = self.world.rows.jobs.values()
+            held = sum(dict(row.submitted.asks).get(number, 0) for row in rows if row.open)
+            assert self.world.held(number) == held
+
 
 def play(data, steps: int) -> None:
     player = Player(data.draw)
@@ -90,6 +101,8 @@ def play(data, steps: int) -> None:
         player.step()
     for place in player.places:
         world.update(place, enabled=True)
+    for number in player.resources:
+        world.resource(1000, number=number)  # whatever is wanted of it
     for _ in range(len(player.jobs) * 6 + 10):  # what runs ends; whatever waited then runs, and ends
         world.turn(advance_ms=20_000)
         for job in sorted(world.running):

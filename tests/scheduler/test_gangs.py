@@ -405,6 +405,76 @@ def test_one_that_was_passed_in_line_starts_when_its_instances_are_ready():
     assert world.state(first) == "STARTING"
 
 
+# -- consumable resources --------------------------------------------------------------------------------------------
+
+
+def test_all_of_its_licences_are_taken_at_once_or_none():
+    world, queue = yard()
+    licence = world.resource(5)
+    single = world.submit(queue, asks={licence: 1})
+    job = world.submit_nodes(queue, 3, asks={licence: 5})
+    world.settle()
+    assert (world.nodes(job), world.held(licence)) == ("rrr", 1)
+    world.exits(single)
+    world.settle()
+    assert (world.nodes(job), world.held(licence)) == ("sss", 5)
+
+
+def test_it_has_its_licences_until_its_last_node_is_closed():
+    """The processes of the other nodes still use theirs while they are being stopped, and so over a restart."""
+    world, queue = yard()
+    licence = world.resource(3)
+    job = running(world, queue, 3, asks={licence: 3})
+    world.exits(job)
+    world.settle()
+    other = world.submit(queue, asks={licence: 1})
+    world.settle()
+    world.exits(job.node(1))
+    world.restart()
+    world.settle()
+    assert (world.nodes(job), world.state(other), world.held(licence)) == ("SSR", "RUNNABLE", 3)
+    world.exits(job.node(2))
+    world.settle()
+    assert (world.state(other), world.held(licence)) == ("STARTING", 1)
+
+
+def test_a_retry_gives_back_and_takes_anew():
+    world, queue = yard()
+    licence = world.resource(2)
+    job = running(world, queue, 2, asks={licence: 2}, attempts=2)
+    world.exits(job, 1)
+    world.settle()
+    assert (world.nodes(job)[0], world.held(licence)) == ("r", 2), "its other node is still there"
+    world.exits(job.node(1), 137)
+    world.settle()
+    assert (world.nodes(job), world.held(licence)) == ("ss", 2)
+    world.terminate(job)
+    world.settle()
+    world.exits(job, 137)
+    world.settle()
+    assert world.held(licence) == 0, "the other node had not begun"
+
+
+@pytest.mark.parametrize("began", [False, True])
+def test_of_what_is_not_replenishable_all_is_used_up_once_its_main_node_began(began):
+    world, queue = yard()
+    tokens = world.resource(4, replenishable=False)
+    job = world.submit_nodes(queue, 2, asks={tokens: 2})
+    world.settle()
+    if began:
+        world.starts_running(job)
+        world.settle()
+        world.exits(job)
+        world.settle()
+        assert (world.held(tokens), world.consumed(tokens)) == (2, 0), "its other node is still there"
+        world.restart()
+        world.exits(job.node(1))
+    else:
+        world.loses(job)
+    world.settle()
+    assert (world.held(tokens), world.consumed(tokens)) == (0, 2 if began else 0)
+
+
 # -- two of them, restarts, shares -----------------------------------------------------------------------------------
 
 

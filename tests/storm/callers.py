@@ -158,8 +158,9 @@ class Callers:
         return tuple((name, rng.randrange(1, LICENCES + 1)) for name in names)
 
     def licences_held(self, attempts) -> int:
-        """What these attempts have of a resource that nobody changes; the main node asks for all of a gang."""
-        return sum(self.asks_of[each.uuid].get(LICENCE, 0) for each in attempts if each.index < NODES)
+        """What these attempts have of a resource that nobody changes; the nodes of a gang have theirs together."""
+        holders = {(each.uuid, WHOLE if each.index >= NODES else each.index) for each in attempts}
+        return sum(self.asks_of[uuid].get(LICENCE, 0) for uuid, _ in holders)
 
     def _vcpus(self) -> int:
         more = self.rng.randrange(1, 4) if self.rng.random() < self.impossible else 0

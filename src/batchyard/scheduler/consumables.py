@@ -66,7 +66,7 @@ def hold(state: State, held: HeldConsumable) -> None:
 
 
 def restore(state: State, job: Job) -> None:
-    """An attempt of the job is open."""
+    """An attempt of the job is open; of a multi-node job, some."""
     for number, quantity in job.asks:
         state.consumables[number].held += quantity
 
@@ -75,7 +75,7 @@ def restore(state: State, job: Job) -> None:
 
 
 def take(state: State, job: Job) -> None:
-    """An attempt of the job opens."""
+    """An attempt of the job opens; a multi-node job has all that its nodes need from the first one on."""
     for number, quantity in job.asks:
         consumable = state.consumables[number]
         assert quantity <= consumable.free, f"job {job.seq} takes {quantity} of resource {number}: {consumable.free}"

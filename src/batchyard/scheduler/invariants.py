@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import reduce
 
 from batchyard.model import states
-from batchyard.model.ids import NODES, WHOLE
+from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import TERMINATE
 from batchyard.model.needs import NOTHING, Needs
 from batchyard.scheduler import consumables, dependencies
@@ -147,7 +147,8 @@ def _check_consumables(state: State) -> None:
     held = dict.fromkeys(state.consumables, 0)
     for job in state.jobs.values():
         for number, quantity in job.asks:
-            held[number] += quantity * sum(1 for index, _ in job.opens() if index < NODES)  # of a gang the main node's
+            opened = sum(1 for _ in job.opens())
+            held[number] += quantity * (min(1, opened) if isinstance(job, Gang) else opened)
     for number, consumable in state.consumables.items():
         _require(consumable.held == held[number], f"resource {number}: {consumable.held} held, really {held[number]}")
         _require(consumable.consumed >= 0, f"resource {number}: {consumable.consumed} consumed")

@@ -216,8 +216,7 @@ def close(state: State, job: Job, index: int, ending: Ending) -> None:
     ledger.give_back(state, job, index, opened)
     state.going.pop((job.seq, index), None)
     fairshare.taken(state, job, -state.needs_of(job, index).cpu_milli)
-    if index < NODES:
-        consumables.give_back(state, job, began=ending.started_ms is not None)
+    _give_back_supplies(state, job, index, began=ending.started_ms is not None)
     state.actions.append(ReleaseAttempt(job.seq, index, opened.number, job.uuid, opened.environment))
     if isinstance(job, Gang):
         _gang_closed(state, job, index, opened.started_ms is not None)
@@ -225,6 +224,17 @@ def close(state: State, job: Job, index: int, ending: Ending) -> None:
         ordering.join(state, job, index)
     else:
         _settled(state, job, index, index + 1, to)
+
+
+def _give_back_supplies(state: State, job: Job, index: int, began: bool) -> None:
+    """What a multi-node job has of consumable resources, for all of its nodes, it has until the last node is closed."""
+    if isinstance(job, Gang):
+        if index == WHOLE:
+            job.began = began
+        if job.open is not None or job.open_nodes:
+            return
+        began = job.began
+    consumables.give_back(state, job, began)
 
 
 def lost(state: State, job: Job, index: int) -> None:

@@ -35,7 +35,7 @@ from batchyard.model.events import (
     TimingSet,
 )
 from batchyard.model.facts import Fact, ProviderRecorded, RequestApplied, TimingRecorded
-from batchyard.model.ids import NODES, WHOLE, executor_name
+from batchyard.model.ids import WHOLE, executor_name
 from batchyard.model.jobs import TERMINATE
 from batchyard.model.needs import Needs
 from batchyard.model.shares import HeldShare
@@ -434,9 +434,10 @@ def _restore_job(state: State, held: HeldJob) -> None:
         reclaim.note_going_slice(state, (job.seq, attempt.index), opened)
         needs = state.needs_of(job, attempt.index)
         fairshare.restore(state.queues[job.queue], job.share, needs.cpu_milli)
-        if attempt.index < NODES:
+        if not isinstance(job, Gang):
             consumables.restore(state, job)
-    if held.open_attempts:
+    if isinstance(job, Gang) and held.open_attempts:
+        consumables.restore(state, job)
         state.sets.pop(job.seq, None)  # its instances hold it
     _restore_line(state, job)
 

@@ -219,9 +219,11 @@ class Array(Job):
 class Gang(Job):
     """A multi-node job. It is its main node: status, attempt and needs of index WHOLE are those of the main node. The
     others (index NODES + number) have states of their own; the number of their latest attempt is that of the job.
+
+    `began` tells of a main node that is closed while others are open: it had begun, or they would be closed, too.
     """
 
-    __slots__ = ("nodes", "states", "open_nodes", "classes")
+    __slots__ = ("nodes", "states", "open_nodes", "classes", "began")
 
     def __init__(
         self,
@@ -240,6 +242,7 @@ class Gang(Job):
         self.classes = classes  # needs classes, one for each group of nodes
         self.states = {NODES + number: node_state for number in range(nodes.count) if number != nodes.main}
         self.open_nodes: dict[int, Open] = {}
+        self.began = True
 
     def needs_at(self, index: int) -> int:
         number = self.nodes.main if index == WHOLE else index - NODES

@@ -242,12 +242,14 @@ SELECT 'queue ' || id || ' goes by scheduling policy ' || policy || ', which is 
 WHERE policy IS NOT NULL AND policy NOT IN (SELECT id FROM asked.policies) AND id NOT IN (SELECT id FROM main.deleted);
 
 -- name: resources
--- What is told to be in use of each consumable resource is what its open attempts ask for; of a multi-node job the main
--- node asks for all (nodes are numbered from 1000000 on).
-WITH asked_for AS (
+-- What is told to be in use of each consumable resource is what its open attempts ask for; a multi-node job asks once for
+-- all of its nodes, until the last of them is closed (nodes are numbered from 1000000 on, the main one is -1).
+WITH holders AS (
+  SELECT job, idx FROM main.attempts WHERE stopped_ms IS NULL AND idx < 1000000 UNION
+  SELECT job, -1 FROM main.attempts WHERE stopped_ms IS NULL AND idx >= 1000000
+), asked_for AS (
   SELECT json_extract(e.value, '$[0]') AS id, sum(json_extract(e.value, '$[1]')) AS quantity
-  FROM main.attempts AS a JOIN asked.jobs AS j ON j.seq = a.job, json_each(j.consumables) AS e
-  WHERE a.stopped_ms IS NULL AND a.idx < 1000000 GROUP BY 1
+  FROM holders AS a JOIN asked.jobs AS j ON j.seq = a.job, json_each(j.consumables) AS e GROUP BY 1
 )
 SELECT 'of resource ' || u.id || ' ' || u.held || ' are in use, open attempts ask for ' || coalesce(q.quantity, 0)
 FROM main.consumables AS u LEFT JOIN asked_for AS q ON q.id = u.id WHERE u.held <> coalesce(q.quantity, 0)
