@@ -61,6 +61,60 @@ def test_overrides_change_the_number_of_nodes_and_what_a_range_runs():
     assert shown["nodeRangeProperties"][0]["container"]["command"] == ["this"]
 
 
+def asking(**quantities):
+    return {"consumableResourceList": [{"consumableResource": n, "quantity": q} for n, q in quantities.items()]}
+
+
+def range_asking(**quantities):
+    """nodeProperties of two nodes."""
+    given = properties(("0:", ONE), count=2)
+    given["nodeRangeProperties"][0]["consumableResourceProperties"] = asking(**quantities)
+    return given
+
+
+def licensed(*ranges, **more):
+    """A definition whose ranges are (targetNodes, container, what each node asks for)."""
+    given = properties(*(each[:2] for each in ranges))
+    for listed, (_, _, quantities) in zip(given["nodeRangeProperties"], ranges, strict=True):
+        if quantities:
+            listed["consumableResourceProperties"] = asking(**quantities)
+    return compiled(container=ABSENT, type="multinode", nodeProperties=given, **more)
+
+
+def test_each_node_of_a_range_asks_for_the_quantities_of_its_range():
+    job = submit(licensed(("0", ONE, {"seat": 5}), ("1:", ONE, {"seat": 1, "tape": 2})), at=HERE)
+    assert dict(job.consumables) == {"seat": 5 + 3, "tape": 6}
+    shown = body(job)["nodeProperties"]["nodeRangeProperties"]
+    assert [each["consumableResourceProperties"] for each in shown] == [asking(seat=5), asking(seat=1, tape=2)]
+    assert "consumableResourceProperties" not in body(job), "nobody asked for the whole job"
+
+
+def test_a_node_in_nested_ranges_has_what_both_ask_for_and_of_each_resource_what_the_inner_one_says():
+    job = submit(licensed((":", ONE, {"seat": 1, "tape": 1}), ("1:2", ONE, {"seat": 3}), ("3", ONE, {})), at=HERE)
+    assert dict(job.consumables) == {"seat": 1 + 3 + 3 + 1, "tape": 4}
+
+
+def test_what_is_asked_for_the_whole_job_comes_on_top():
+    whole = {"consumableResourceProperties": asking(seat=10)}
+    job = submit(licensed((":", ONE, {"seat": 1}), **whole), at=HERE)
+    assert dict(job.consumables) == {"seat": 14}
+    assert body(job)["consumableResourceProperties"] == asking(seat=10)
+
+
+def test_a_submission_overrides_what_a_range_asks_for_and_how_many_nodes_do():
+    overrides = {
+        "numNodes": 2,
+        "nodePropertyOverrides": [
+            {"targetNodes": "0:", "consumableResourcePropertiesOverride": asking(seat=2, tape=1)}
+        ],
+    }
+    named = "arn:aws:batch:us-east-1:123456789012:consumable-resource/seat"
+    job = submit(licensed(("0:", ONE, {named: 1})), at=HERE, nodeOverrides=overrides)
+    assert dict(job.consumables) == {"seat": 4, "tape": 2}
+    (shown,) = body(job)["nodeProperties"]["nodeRangeProperties"]
+    assert shown["consumableResourceProperties"] == asking(**{named: 2, "tape": 1})
+
+
 REFUSED = [
     (properties(("0:", ONE), count=0), "Number of nodes must be between 1 and 1000."),
     (properties(("0:", ONE), count=1001), "Number of nodes must be between 1 and 1000."),
@@ -73,6 +127,9 @@ REFUSED = [
     (properties(("0:", ONE), (":", ONE)), "Node ranges 0: and : overlap."),
     (properties(("0:", container(1))), "Memory is required."),
     (properties(("0:2", ONE), ("3", ONE | {"instanceType": "c5.large"})), "All node ranges must have the same"),
+    (range_asking(seat=0), "quantity of consumable resource seat must be at least 1, got 0."),
+    (range_asking(**{f"r{n}": 1 for n in range(6)}), "Each ConsumableResourceProperty can have at most 5"),
+    (range_asking(seat=10**12), "quantity of consumable resource seat for all nodes together can be at most 10000"),
 ]
 
 

@@ -6,6 +6,7 @@ import botocore.exceptions
 import pytest
 
 from tests.harness.site import Site
+from tests.live.test_explain import told
 from tests.live.test_managed import environment, queue
 
 MAIN = "echo main $AWS_BATCH_JOB_NODE_INDEX of $AWS_BATCH_JOB_NUM_NODES at "
@@ -81,6 +82,38 @@ def test_a_retry_runs_all_nodes_again(site):
     site.wait_for(lambda: described(site, f"{job_id}#1")[0]["status"] == "FAILED", "its node is stopped")
     assert len(described(site, f"{job_id}#1")[0]["attempts"]) == 2
     assert described(site, f"{job_id}#2") == []
+
+
+def seats(target: str, quantity: int, script: str) -> dict:
+    """A range whose nodes have so many seats each."""
+    asked = {"consumableResourceList": [{"consumableResource": "seats", "quantity": quantity}]}
+    return {"targetNodes": target, "container": container(script), "consumableResourceProperties": asked}
+
+
+def test_the_nodes_have_their_seats_together(site):
+    """Two for the main node and one for each other; the next job waits, and is told for what."""
+    batch, go = site.client("batch"), site.data.parent / "go"
+    batch.create_consumable_resource(consumableResourceName="seats", totalQuantity=4)
+    waits = f"while [ ! -e {go} ]; do sleep 0.05; done"
+    properties = {"numNodes": 3, "mainNode": 0, "nodeRangeProperties": [seats("0:", 1, waits), seats("0", 2, waits)]}
+    batch.register_job_definition(jobDefinitionName="seated", type="multinode", nodeProperties=properties)
+
+    def used() -> int:
+        return batch.describe_consumable_resource(consumableResource="seats")["inUseQuantity"]
+
+    first = submit(site, "seated")
+    site.wait_for(lambda: used() == 4, "all seats are taken")
+    second = submit(site, "seated")
+    told(site, second, "It goes next: it asks for 4 of consumable resource seats, of which 0 are available")
+    filters = [{"name": "JOB_STATUS", "values": ["RUNNABLE"]}]
+    (listed,) = batch.list_jobs_by_consumable_resource(consumableResource="seats", filters=filters)["jobs"]
+    assert (listed["jobArn"].split("/")[-1], listed["quantity"]) == (second, 4)
+    ranges = described(site, first)[0]["nodeProperties"]["nodeRangeProperties"]
+    shown = [each["consumableResourceProperties"]["consumableResourceList"] for each in ranges]
+    assert [each["quantity"] for (each,) in shown] == [1, 2]
+    go.touch()
+    assert [site.finished(each)["status"] for each in (first, second)] == ["SUCCEEDED", "SUCCEEDED"]
+    site.wait_for(lambda: used() == 0, "all seats are given back")
 
 
 def test_a_terminate_stops_all_nodes(site):

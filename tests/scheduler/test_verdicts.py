@@ -324,6 +324,29 @@ def of_nodes(world: World, job: Handle) -> Verdict:
     return look.verdict_on_gang(job.seq)
 
 
+def test_multi_node_jobs_are_in_no_class_however_many_kinds_of_them_wait():
+    world = machine()
+    queue = world.queue(world.managed(on_demand(SMALL, max_vcpus=4)))
+    licence = world.resource(1)
+    for count in (3, 4, 5):
+        world.submit_nodes(queue, count, vcpus=2)
+        world.submit_nodes(queue, count, vcpus=2, asks={licence: 2})
+    world.settle()
+    assert list(world.scheduler.look().classes()) == []
+
+
+def test_a_multi_node_job_that_waits_for_licences_is_told_for_which():
+    world = machine()
+    queue = world.queue(world.managed(on_demand(SMALL)))
+    seats, tapes = world.resource(5), world.resource(2)
+    holder = world.submit(queue, asks={seats: 1})
+    job = world.submit_nodes(queue, 2, asks={seats: 5, tapes: 2})
+    found = of_nodes(world, job)
+    assert found.obstacles == (Obstacle(Kind.SUPPLY_HELD, (Short(QUANTITY, 5, 4),), resource=seats),)
+    world.exits(holder)
+    assert starts(world, job)
+
+
 def test_all_nodes_of_a_job_have_to_fit_the_maximum():
     world = machine()
     place = world.managed(on_demand(SMALL, max_vcpus=4))

@@ -6,7 +6,7 @@ A job may ask for what does not exist; it waits for it then. So only the form of
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -101,6 +101,17 @@ def merged(of_definition: list[Asked], override: list[Asked]) -> list[Asked]:
     listed = list(by_name.values())
     _check_list(listed)
     return listed
+
+
+def summed(listed: Iterable[Asked]) -> list[Asked]:
+    """Each resource once, with all that is asked for of it. ClientError if that is more than there can ever be."""
+    by_name: dict[str, Asked] = {}
+    for each in listed:
+        before = by_name.get(each.name, each._replace(quantity=0))
+        by_name[each.name] = before._replace(quantity=before.quantity + each.quantity)
+    for each in by_name.values():
+        _check_most(f"quantity of consumable resource {each.given[:200]} for all nodes together", each.quantity)
+    return list(by_name.values())
 
 
 def shown(listed: list[Asked]) -> dict[str, Any]:

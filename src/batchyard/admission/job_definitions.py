@@ -53,7 +53,7 @@ def admit(
     if request.schedulingPriority is not UNSET:
         check_priority(request.schedulingPriority)
     if request.type == "multinode":
-        _check_nodes(request, capability)
+        _check_nodes(request, capability, region, account)
     elif request.ecsProperties is not UNSET:
         tasks.check(request.ecsProperties, fargate=capability == "FARGATE")
     else:
@@ -96,7 +96,7 @@ def _check_kind(request: RegisterJobDefinitionRequest) -> None:
         )
 
 
-def _check_nodes(request: RegisterJobDefinitionRequest, capability: str) -> None:
+def _check_nodes(request: RegisterJobDefinitionRequest, capability: str, region: str, account: str) -> None:
     for member in ("containerProperties", "ecsProperties"):
         if getattr(request, member) is not UNSET:
             raise ClientError(
@@ -109,7 +109,7 @@ def _check_nodes(request: RegisterJobDefinitionRequest, capability: str) -> None
         )
     if capability == "MANAGED_INSTANCES":
         raise ClientError("MANAGED_INSTANCES does not support MNP jobs")
-    nodes.check(request.nodeProperties)
+    nodes.check(request.nodeProperties, region, account)
 
 
 def _capability(request: RegisterJobDefinitionRequest) -> str:

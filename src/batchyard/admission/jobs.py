@@ -6,7 +6,7 @@ the request is checked, converted and worded beforehand.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,6 +25,7 @@ from batchyard.admission import (
     tasks,
 )
 from batchyard.admission.compiled import CompiledDefinition
+from batchyard.admission.consumables import Asked
 from batchyard.admission.dependencies import upstreams_of
 from batchyard.admission.job_definitions import check_priority
 from batchyard.admission.queues import capability
@@ -100,6 +101,9 @@ def admit(request: SubmitJobRequest, definition: CompiledDefinition, at: Submiss
         override = consumables.asked(request.consumableResourcePropertiesOverride, at.region, at.account)
         asks = consumables.merged(asks, override)
         body["consumableResourceProperties"] = consumables.shown(asks)
+    if work.asks:
+        asks = consumables.summed([*asks, *work.asks])
+        body["consumablesInAll"] = consumables.shown(asks)  # Describe shows them range by range
     return NewJob(
         uuid=at.uuid,
         region=at.region,
@@ -128,6 +132,7 @@ class _Work(NamedTuple):
     needs: Needs
     said: list[str]
     nodes: Nodes | None = None
+    asks: Sequence[Asked] = ()  # of consumable resources, beside what is asked for the whole job
 
 
 def _one_container(
@@ -160,7 +165,7 @@ def _task(request: SubmitJobRequest, definition: CompiledDefinition, given: dict
 
 def _nodes(request: SubmitJobRequest, definition: CompiledDefinition, given: dict[str, str], at: Submission) -> _Work:
     """A multi-node job: its nodeProperties as they are shown, and the container of each group of nodes."""
-    merged = nodes.merge(definition, request.nodeOverrides)
+    merged = nodes.merge(definition, request.nodeOverrides, at.region, at.account)
     listed = [each | {"container": _substituted(each["container"], given)} for each in merged.ranges]
     each_group = [_substituted(each, given) for each in merged.containers]
     said = [*definition.notices, *merged.said]
@@ -169,7 +174,7 @@ def _nodes(request: SubmitJobRequest, definition: CompiledDefinition, given: dic
     kept = [each for each in dict.fromkeys(said) if not each.startswith("instanceType ")]
     shown = merged.shown | {"nodeRangeProperties": listed}
     needs = merged.nodes.needs_of(merged.nodes.main)
-    return _Work({"nodeProperties": shown, "containers": each_group}, needs, kept, merged.nodes)
+    return _Work({"nodeProperties": shown, "containers": each_group}, needs, kept, merged.nodes, merged.asks)
 
 
 def _substituted(container: dict[str, Any], given: dict[str, str]) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import UNSET
 
-from batchyard.admission import containers, overrides, requirements
+from batchyard.admission import containers, node_consumables, overrides, requirements
 from batchyard.admission.compiled import CompiledDefinition
+from batchyard.admission.consumables import Asked
 from batchyard.errors import ClientError
 from batchyard.model.jobs import NodeGroup, Nodes
 from batchyard.wire.shapes import ContainerProperties, NodeOverrides, NodeProperties
@@ -33,16 +34,17 @@ class Range(NamedTuple):
 
 
 class Merged(NamedTuple):
-    """A multi-node job: its nodes, the container of each group of them, what Describe shows, and notices."""
+    """A multi-node job: its nodes, the container of each group of them, what Describe shows, notices, askings."""
 
     nodes: Nodes
     containers: list[dict[str, Any]]
     shown: dict[str, Any]
     ranges: list[dict[str, Any]]  # nodeRangeProperties of `shown`
     said: list[str]
+    asks: list[Asked]  # of consumable resources, all nodes together
 
 
-def check(properties: NodeProperties) -> None:
+def check(properties: NodeProperties, region: str, account: str) -> None:
     """ClientError if nodeProperties of a definition break a rule."""
     listed = properties.nodeRangeProperties
     if not listed:
@@ -63,16 +65,14 @@ def check(properties: NodeProperties) -> None:
                 "Using instanceTypes with nodeRangeProperty is only allowed for ecsProperties jobs.",
                 "Name the type in container.instanceType.",
             )
-        if each.consumableResourceProperties is not UNSET:
-            raise ClientError(
-                f"consumableResourceProperties of {where} are not supported yet.",
-                "Give the definition consumableResourceProperties for the whole job.",
-            )
-    groups_of(msgspec.to_builtins(properties))
+    given = msgspec.to_builtins(properties)
+    nodes, _, around = groups_of(given)
+    node_consumables.of_all(nodes, around, given["nodeRangeProperties"], region, account)
 
 
-def groups_of(properties: Mapping[str, Any]) -> tuple[Nodes, list[dict[str, Any]]]:
-    """The groups of equal nodes with the merged container of each; ClientError if a rule is broken."""
+def groups_of(properties: Mapping[str, Any]) -> tuple[Nodes, list[dict[str, Any]], list[list[int]]]:
+    """The groups of equal nodes with the merged container of each, and the places of the ranges around it, outermost
+    first; ClientError if a rule is broken."""
     count, main, listed = properties["numNodes"], properties["mainNode"], properties["nodeRangeProperties"]
     if not 1 <= count <= NODES_MAX:
         raise ClientError(f"Number of nodes must be between 1 and {NODES_MAX}.")
@@ -83,7 +83,7 @@ def groups_of(properties: Mapping[str, Any]) -> tuple[Nodes, list[dict[str, Any]
     ranges = [_range(each["targetNodes"], count) for each in listed]
     _check_nested(ranges, [each["targetNodes"] for each in listed])
     borders = sorted({0, count, *(each.lo for each in ranges), *(each.hi for each in ranges)})
-    groups, merged, types = [], [], set()
+    groups, merged, around, types = [], [], [], set()
     for lo, hi in zip(borders, borders[1:], strict=False):
         outside_in = sorted((each.lo - each.hi, place) for place, each in enumerate(ranges) if each.lo <= lo < each.hi)
         if not outside_in:
@@ -91,7 +91,8 @@ def groups_of(properties: Mapping[str, Any]) -> tuple[Nodes, list[dict[str, Any]
                 f"Node range properties do not cover nodes {lo} to {hi - 1}.", "Every node must be in a range."
             )
         container: dict[str, Any] = {}
-        for _, place in outside_in:
+        around.append([place for _, place in outside_in])
+        for place in around[-1]:
             container = _over(container, listed[place]["container"])
         given = msgspec.convert(container, ContainerProperties)
         containers.check(given, fargate=False)
@@ -104,10 +105,12 @@ def groups_of(properties: Mapping[str, Any]) -> tuple[Nodes, list[dict[str, Any]
         raise ClientError(
             f"All node ranges must have the same instanceType, got {named}.", "Give all of them the same one, or none."
         )
-    return Nodes(main, tuple(groups), types.pop()), merged
+    return Nodes(main, tuple(groups), types.pop()), merged, around
 
 
-def merge(definition: CompiledDefinition, asked: NodeOverrides | msgspec.UnsetType) -> Merged:
+def merge(
+    definition: CompiledDefinition, asked: NodeOverrides | msgspec.UnsetType, region: str, account: str
+) -> Merged:
     """The job that a multi-node definition makes with these overrides."""
     assert definition.nodes is not None
     shown: dict[str, Any] = {**definition.nodes}
@@ -126,11 +129,7 @@ def merge(definition: CompiledDefinition, asked: NodeOverrides | msgspec.UnsetTy
         for member in ("ecsPropertiesOverride", "eksPropertiesOverride", "instanceTypes"):
             if getattr(override, member):
                 raise ClientError(f"nodeOverrides: {member} applies to ranges of another kind.", "Leave it out.")
-        if override.consumableResourcePropertiesOverride is not UNSET:
-            raise ClientError(
-                f"nodeOverrides: consumableResourcePropertiesOverride of {override.targetNodes} is not supported yet.",
-                "Give consumableResourcePropertiesOverride for the whole job.",
-            )
+        node_consumables.override(override, matching[0], region, account)
         if override.containerOverrides:
             of_range = definition._replace(container=matching[0]["container"])
             container, _, more = overrides.merge(override.containerOverrides, of_range)
@@ -138,8 +137,9 @@ def merge(definition: CompiledDefinition, asked: NodeOverrides | msgspec.UnsetTy
                 container["instanceType"] = override.containerOverrides.instanceType
             matching[0]["container"] = container
             said += [each for each in more if "instanceType" not in each]
-    nodes, merged = groups_of(shown)
-    return Merged(nodes, merged, shown, listed, said)
+    nodes, merged, around = groups_of(shown)
+    asks = node_consumables.of_all(nodes, around, listed, region, account)
+    return Merged(nodes, merged, shown, listed, said, asks)
 
 
 def _check_count(count: int, shown: Mapping[str, Any], listed: Sequence[Mapping[str, Any]]) -> None:

@@ -87,15 +87,18 @@ class Look:
         self._holders: dict[str, tuple[Holder, ...]] = {}
 
     def classes(self) -> Iterator[tuple[int, Needs, Asks]]:
-        """The classes of which jobs wait; not each only once, and some of which the last job just left."""
+        """The classes of which jobs wait; not each only once, and some of which the last job just left. Multi-node jobs
+        are in none (their lanes have numbers below 0)."""
         state = self._state
         for queue in state.order:
             for line in _lines(queue):
                 for needs, _ in line.lanes:
-                    yield queue.number, state.classes[needs], ()
+                    if needs >= 0:
+                        yield queue.number, state.classes[needs], ()
                 for asks, askers in line.aside.items():
                     for needs, _ in askers.own.lanes:
-                        yield queue.number, state.classes[needs], asks
+                        if needs >= 0:
+                            yield queue.number, state.classes[needs], asks
 
     def line(self, number: int) -> WaitingLine | None:
         """Who goes next in a queue; None if there is none of that number."""
@@ -138,12 +141,13 @@ class Look:
         return _weighed(own, self._places(queue, lambda *at: self._of_one(*at, needs)))
 
     def first_gangs(self) -> Iterator[int]:
-        """The multi-node jobs that go first in their lines."""
+        """The multi-node jobs that go first in their lines, or of those who ask for the same consumable resources."""
+        found: dict[int, None] = {}
         for queue in self._state.order:
             for line in _lines(queue):
-                first = line.first()
-                if first is not None and isinstance(self._state.jobs.get(first[0][2]), Gang):
-                    yield first[0][2]
+                firsts = (line.first(), *(askers.own.first() for askers in line.aside.values()))
+                found |= dict.fromkeys(first[0][2] for first in firsts if first is not None)
+        yield from (seq for seq in found if isinstance(self._state.jobs.get(seq), Gang))
 
     def verdict_on_gang(self, seq: int) -> Verdict | None:
         """The verdict on a multi-node job, which needs all of its nodes at once; None if it is over."""

@@ -69,7 +69,7 @@ def resource_name(asked: sqlite3.Connection, number: int) -> str:
 
 
 def _name(row: JobRow, needs: Needs, asks: Asks) -> str:
-    """A multi-node job is judged by itself, and only when it goes first."""
+    """A multi-node job is judged by itself, and only when it goes first (``Look.first_gangs``)."""
     return verdict_name(row.queue, needs, asks) if row.nodes is None else gang_name(row.seq)
 
 

@@ -180,7 +180,7 @@ def _job(context: Context, call: Call, asking: AskingJob) -> ListJobsByConsumabl
         jobStatus=states.NAMES[row.status],
         quantity=asking.quantity,
         createdAt=row.created_ms,
-        consumableResourceProperties=row.body["consumableResourceProperties"],
+        consumableResourceProperties=row.body.get("consumablesInAll") or row.body["consumableResourceProperties"],
     )
     if row.status_reason is not None:
         shown.statusReason = row.status_reason
