@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -109,6 +110,31 @@ def test_a_volume_of_its_own(isolated):
 def test_volumes_in_volumes(isolated, store):
     mounts = [mount(store, "/in/below/it"), mount(None, "/in", volume="over")]
     assert said(isolated, "ls /in; cat /in/below/it/input", mounts=mounts) == "below\nfrom the store\n"
+
+
+@pytest.fixture
+def mounted(store):
+    """A directory of the machine in which another file system is mounted."""
+    (store / "way/below").mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "none", store / "way/below"], capture_output=True).returncode:
+        pytest.skip("this user cannot mount anything")
+    (store / "way/below/inner").write_text("from within\n")
+    yield store / "way"
+    subprocess.run(["umount", "-l", store / "way/below"], check=True)
+
+
+def test_file_systems_in_a_volume_come_with_it(mounted, isolated):
+    output = said(
+        isolated, "cat /in/below/inner; touch /in/below/x || echo refused", mounts=[mount(mounted, "/in", True)]
+    )
+    assert output.splitlines()[0] == "from within" and output.endswith("refused\n")
+
+
+def test_a_volume_covers_what_is_mounted_below_it(mounted, isolated, store):
+    output = said(
+        isolated, f"ls {mounted}; touch {mounted}/x || echo refused", mounts=[mount(store, str(mounted), True)]
+    )
+    assert output.splitlines()[:2] == ["input", "way"] and output.endswith("refused\n")
 
 
 def test_no_set_user_id_program_and_no_device_comes_by_a_volume(isolated, store):

@@ -208,9 +208,14 @@ class Mounts:
         self._ours.append(path)
 
     def _restrict(self, path: str, flags: int) -> None:
+        """Of what was just mounted and the mounts in it; others that it covers are found by their paths as well."""
         for mount in list(trees.mounts()):
             if _is_at_or_below(mount.path, (path,)):
-                trees.restrict(mount, flags)
+                try:
+                    trees.restrict(mount, flags)
+                except OSError as error:
+                    if mount.path == path or error.errno not in _UNREACHABLE:
+                        raise
 
     def _provide(self, path: str, directory: bool) -> None:
         """A mount point at `path`, if there is none."""
