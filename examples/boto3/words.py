@@ -35,7 +35,7 @@ def main(text: str) -> None:
         type="container",
         parameters={"text": text},
         containerProperties={
-            "image": "python:3",  # must be named, is not used: the command runs on this machine
+            "image": "host",  # this machine: the command runs here, as a process
             "command": ["python3", "-c", COUNT, "Ref::text", "Ref::out"],
             "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "128"}],
         },

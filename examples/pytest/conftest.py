@@ -12,7 +12,7 @@ import pytest
 def batchyard(tmp_path_factory):
     """A server of the tests' own, and the environment that points AWS's clients at it."""
     data = str(tmp_path_factory.mktemp("batchyard"))
-    command = ["batchyard", "serve", "--data", data, "--port", "0", "--quit-runner"]
+    command = ["batchyard", "serve", "--data", data, "--port", "0", "--executor", "process", "--quit-runner"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert "answers at" in server.stdout.readline(), "the server did not start"

@@ -64,7 +64,8 @@ def _server(data: Path, log: Path) -> Iterator[Client]:
     """A server on `data` and a free port, while the block runs; a client for it."""
     # Nothing of the user's own settings: no BATCHYARD_ variables, no TOML file.
     environ = {name: value for name, value in os.environ.items() if not name.startswith("BATCHYARD_")}
-    flags = ["--config", os.devnull, "--data", str(data), "--port", "0", "--stop-grace-s", "2", "--quit-runner"]
+    flags = ["--config", os.devnull, "--data", str(data), "--port", "0", "--stop-grace-s", "2"]
+    flags += ["--executor", "process", "--quit-runner"]  # no engine need be tried: its jobs are of this machine
     with log.open("wb") as said:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "batchyard", "serve", *flags],
