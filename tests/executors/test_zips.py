@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import ssl
 import stat
+import subprocess
 import tempfile
 import threading
 import time
@@ -27,7 +30,7 @@ APPLICATION = archive(
 class Web:
     """A web server of the test's own. `pages`: path -> (status, headers, body); each request is kept in `asked`."""
 
-    def __init__(self):
+    def __init__(self, ssl_name: Path | None = None, ssl_key: Path | None = None):
         self.pages: dict[str, tuple[int, dict, bytes]] = {}
         self.asked: list[tuple[str, dict]] = []
         self.release = threading.Event()
@@ -50,6 +53,12 @@ class Web:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if ssl_name is not None:
+            self.url = self.url.replace("http", "https", 1)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(ssl_name, ssl_key)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+            self._server.handle_error = lambda *_: None
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def page(self, path: str, body: bytes, status: int = 200, **headers: str) -> str:
@@ -248,6 +257,22 @@ def test_the_keys_of_one_server_are_not_told_to_another(web, tmp_path):
         assert "Authorization" not in other.asked[0][1]
     finally:
         other.close()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+def test_a_server_that_nobody_vouches_for(yard, web, tmp_path):
+    name, key = tmp_path / "name.pem", tmp_path / "key.pem"
+    request = ["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-days", "1", "-subj", "/CN=localhost"]
+    subprocess.run([*request, "-keyout", key, "-out", name], check=True, capture_output=True)
+    secret = Web(ssl_name=name, ssl_key=key)
+    try:
+        reason = failure(yard, zip=zipped(secret.page("/app.zip", APPLICATION)))
+        assert "certificate verify failed" in reason
+        assert not secret.asked
+        address = web.page("/app.zip", b"", status=302, Location=secret.url + "/app.zip")
+        assert "certificate verify failed" in failure(yard, zip=zipped(address, web.url, secret.url))
+    finally:
+        secret.close()
 
 
 def test_a_trickle_is_given_up(web, tmp_path, monkeypatch):
