@@ -12,6 +12,7 @@ from batchyard import config
 from batchyard.admission import executor_notices, notices
 from batchyard.admission.executor_notices import Machine
 from batchyard.executors import contract
+from batchyard.executors.granting import Granting
 from batchyard.model.ids import WHOLE
 from batchyard.model.jobs import AttemptSpec
 from batchyard.model.needs import Needs
@@ -63,17 +64,11 @@ ASKED = {
     "efs.authorizationConfig.accessPointId": "fsap-1",
     "efs.authorizationConfig.iam": "ENABLED",
 }
-# A slot of a process is its init, and what secrets and credentials do is between the slot and the server.
 BY_OTHERS = {
     ("process", "vcpus"): "the scheduler sets them aside; like a container's shares they bound nothing",
     ("process", "resourceRequirements"): "the same",
     ("process", "linuxParameters.initProcessEnabled"): "executors/runner/slot.py: a slot is the init of its jobs",
     ("process", "linuxParameters"): "the same: the sample asks for an init",
-    ("process", "secrets"): "the order's `ask` (tests/grants)",
-    ("docker", "secrets"): "the order's `ask` (tests/grants)",
-    ("podman", "secrets"): "the order's `ask` (tests/grants)",
-    ("docker", "repositoryCredentials"): "the order's `ask` (tests/grants)",
-    ("podman", "repositoryCredentials"): "the order's `ask` (tests/grants)",
 }
 
 
@@ -100,7 +95,7 @@ def with_member(path: str, value: typing.Any) -> dict:
     return BASE | {first: {inner: value} if inner else value}
 
 
-def order(container: dict, engine: str) -> dict:
+def order(container: dict, engine: str, task: dict | None = None) -> dict:
     spec = AttemptSpec(
         attempt="a.1",
         job_id="a",
@@ -112,13 +107,21 @@ def order(container: dict, engine: str) -> dict:
         queue_name="q",
         environment_name="e",
         definition_name="d",
-        needs=_needs(container),
+        needs=Needs(2000, 128) if task else _needs(container),
         timeout_s=None,
         opened_ms=0,
         container=container,
+        task=task,
     )
-    settings = config.load({"data": "/D", "efs": "fs-1=/mnt/one"}, {})
-    return contract.order(spec, settings, {}, engine=ENGINES.get(engine))
+    settings = config.load({"data": "/D", "efs": "fs-1=/mnt/one", "sts_url": "http://127.0.0.1:1"}, {})
+    return contract.order(spec, settings, {}, granting=Answering(settings, b"key", {}), engine=ENGINES.get(engine))
+
+
+class Answering(Granting):
+    """As of a server that answers."""
+
+    def _own(self) -> str:
+        return "http://127.0.0.1:2"
 
 
 def _needs(container: dict) -> Needs:
@@ -150,6 +153,69 @@ def test_every_member_works_or_is_refused_or_is_named(member, executor, machine)
         assert any(member.split(".")[-1] in each or member.partition(".")[0] in each for each in named), named
     by_others = (executor, member) in BY_OTHERS
     assert refused or named or by_others or told != without, f"{member} is silently ignored"
+
+
+TASK = {"volumes": [{"name": "v"}], "containers": [{"name": "a", "image": "i"}, {"name": "b", "image": "j"}]}
+# What only a task or a container of one has; the rest is as in containerProperties.
+ASKED_OF_TASK = {
+    "containers": [{"name": "a", "image": "other"}, {"name": "b", "image": "j"}],
+    "ephemeralStorage": {"sizeInGiB": 30},
+    "executionRoleArn": "arn:e",
+    "platformVersion": "1.4.0",
+    "ipcMode": "host",
+    "taskRoleArn": "arn:r",
+    "pidMode": "task",
+    "networkConfiguration": {"assignPublicIp": "ENABLED"},
+    "runtimePlatform": {"cpuArchitecture": ARM},
+    "volumes": [{"name": "v", "host": {"sourcePath": "/srv"}}],
+    "enableExecuteCommand": True,
+    "networkMode": "bridge",
+}
+ASKED_OF_ONE = {
+    "dependsOn": [{"containerName": "b", "condition": "START"}],
+    "essential": False,
+    "firelensConfiguration": {"type": "fluentbit"},
+    "name": "c",
+    "startTimeout": 5,
+    "stopTimeout": 6,
+}
+
+
+def task_members() -> list[str]:
+    own = {field.name for field in msgspec.structs.fields(shapes.ContainerProperties)}
+    named = [field.name for field in msgspec.structs.fields(shapes.EcsTaskProperties)]
+    inner = [field.name for field in msgspec.structs.fields(shapes.TaskContainerProperties)]
+    return named + [f"containers.{name}" for name in inner if name not in own]
+
+
+@pytest.mark.parametrize(
+    ("executor", "machine"),
+    [("docker", CONTAINERS), ("podman", PODMAN), ("process", PROCESSES)],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+@pytest.mark.parametrize("member", task_members())
+def test_every_member_of_a_task_works_or_is_refused_or_is_named(member, executor, machine):
+    """As a process a task is one container, so what is between several is not there."""
+    name = member.removeprefix("containers.")
+    count = 1 if executor == "process" else 2
+    first = TASK["containers"][0] | {"mountPoints": MOUNT}
+    usual = TASK | {"containers": [first, TASK["containers"][1]][:count]}
+    task = usual | {name: ASKED_OF_TASK.get(name)}
+    if member == "containers":
+        task = usual | {"containers": ASKED_OF_TASK["containers"][:count]}
+    elif member != name:
+        task = usual | {"containers": [first | {name: ASKED_OF_ONE[name]}, *usual["containers"][1:]]}
+
+    def heard(given: dict) -> list[str]:
+        containers = [(each["name"], each) for each in given["containers"]]
+        with_roles = machine._replace(roles=True)
+        return notices.of_task(given, "us-east-1") + executor_notices.of_job(containers, given, with_roles)
+
+    told, without = order({}, executor, task), order({}, executor, usual)
+    named = [each for each in heard(task) if each not in heard(usual)]
+    assert not named or any(name in each or each.startswith("image") for each in named), named
+    between_several = executor == "process" and name in ("dependsOn", "essential", "startTimeout")
+    assert "cannot_start" in told or named or told != without or between_several, f"{member} is silently ignored"
 
 
 def test_a_plain_container_is_told_nothing_and_a_plain_process_that_it_has_no_image():

@@ -68,6 +68,9 @@ def of_job(
         said += _of_network(whole, machine.network)
     if executor is None and len(containers) > 1:
         said.append(_NO_ENGINE)
+    if executor == PROCESS:
+        asked = [member for member in ("ipcMode", "pidMode", "networkMode") if whole.get(member)]
+        said += [f"{member} {whole[member]} has no effect: the job is a process." for member in asked]
     for name, container in containers:
         own = {CONTAINER: _of_container, PROCESS: _of_process}.get(executor or "", _of_none)(container, machine)
         said += [f"container {name}: {each}" for each in own] if len(containers) > 1 else own

@@ -138,6 +138,7 @@ def _as_process(spec: AttemptSpec, given: _Given) -> dict[str, Any]:
     return {
         "how": PROCESS,
         "container": name,
+        "grace_s": properties.get("stopTimeout", settings.stop_grace_s),
         "user": properties.get("user") or None,
         "argv": list(properties.get("command") or ()),
         "env": variables | gpus.variables(spec.devices, settings.gpus > 0, given.gpus),
