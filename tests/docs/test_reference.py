@@ -26,7 +26,7 @@ def tools():
         ("SubmitJob", "tags", "kept"),
         ("SubmitJob", "containerOverrides.vcpus", "noticed"),
         ("SubmitJob", "nodeOverrides", "honoured"),
-        ("RegisterJobDefinition", "containerProperties.image", "noticed"),
+        ("RegisterJobDefinition", "containerProperties.image", "honoured"),
         ("RegisterJobDefinition", "containerProperties.user", "honoured"),
         ("RegisterJobDefinition", "eksProperties", "refused"),
         ("RegisterJobDefinition", "schedulingPriority", "kept"),

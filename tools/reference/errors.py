@@ -28,6 +28,7 @@ REASONS = (
     ("status reason", "any other", "The reason that was given when it was cancelled or terminated."),
     ("container reason", contract.OUT_OF_MEMORY, "It used more memory than it asked for. The exit code is 137."),
     ("container reason", "CannotStartContainerError: ...", "What kept it from being started."),
+    ("container reason", "CannotPullContainerError: ...", "Its image or zipped application is not to be had."),
     (
         "container reason",
         "ResourceInitializationError: unable to pull secrets or registry auth: ...",
