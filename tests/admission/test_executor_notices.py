@@ -292,3 +292,21 @@ def test_a_role_is_out_of_reach_in_a_network_of_ones_own(machine, task, said_so)
     containers = [("main", {"image": "i", "command": ["c"]})]
     told = executor_notices.of_job(containers, {"taskRoleArn": "ROLE", "containers": [], **task}, machine)
     assert any(each.startswith("ROLE gives no credentials: they are served on") for each in told) is said_so
+
+
+def test_shared_memory_that_is_not_the_containers_has_no_size_of_its_own():
+    container = ("a", {"image": "i", "linuxParameters": {"sharedMemorySize": 8}})
+    told = executor_notices.of_job([container], {"ipcMode": "host"}, CONTAINERS)
+    assert told == [
+        "linuxParameters.sharedMemorySize has no effect with ipcMode host: its shared memory is not the container's."
+    ]
+    assert executor_notices.of_job([container], {}, CONTAINERS) == []
+
+
+def test_an_access_point_of_s3_files_that_stands_for_nothing_is_named():
+    files = {"fileSystemArn": "arn:x:file-system/fs-1", "accessPointArn": "arn:x:access-point/fsap-2"}
+    asked = {"image": "i", "volumes": [{"name": "v", "s3filesVolumeConfiguration": files}]}
+    whole = CONTAINERS._replace(mapped=frozenset({"fs-1"}))
+    [told] = said(asked, whole)
+    assert "access point fsap-2 is not looked at" in told
+    assert said(asked, whole._replace(mapped=frozenset({"fs-1", "fsap-2"}))) == []

@@ -73,6 +73,8 @@ def of_job(
         said += [f"{member} {whole[member]} has no effect: the job is a process." for member in asked]
     for name, container in containers:
         own = {CONTAINER: _of_container, PROCESS: _of_process}.get(executor or "", _of_none)(container, machine)
+        if executor == CONTAINER:
+            own += _of_shared_memory(container, whole)
         said += [f"container {name}: {each}" for each in own] if len(containers) > 1 else own
     return said
 
@@ -91,14 +93,31 @@ def _of_whole(properties: Mapping[str, Any], machine: Machine) -> list[str]:
                 "(setting sts_url, or AWS_ENDPOINT_URL_STS)."
             )
     for volume in properties.get("volumes") or ():
-        efs = volume.get("efsVolumeConfiguration") or {}
-        point = (efs.get("authorizationConfig") or {}).get("accessPointId")
-        if point and point not in machine.mapped and efs["fileSystemId"] in machine.mapped:
+        system, point = _file_system(volume)
+        if point and point not in machine.mapped and system in machine.mapped:
             said.append(
-                f"volumes {volume.get('name')}: accessPointId {point} is not looked at: all of {efs['fileSystemId']} "
-                "is mounted (setting efs)."
+                f"volumes {volume.get('name')}: access point {point} is not looked at: all of {system} is mounted "
+                "(setting efs; accessPointId or accessPointArn)."
             )
     return said
+
+
+def _file_system(volume: Mapping[str, Any]) -> tuple[str, str]:
+    """The file system of a volume and the access point to it, by their ids; empty where there is none."""
+    efs, files = volume.get("efsVolumeConfiguration") or {}, volume.get("s3filesVolumeConfiguration") or {}
+    if efs:
+        return efs["fileSystemId"], (efs.get("authorizationConfig") or {}).get("accessPointId") or ""
+    system, point = ((files.get(member) or "").rpartition("/")[2] for member in ("fileSystemArn", "accessPointArn"))
+    return system, point
+
+
+def _of_shared_memory(container: Mapping[str, Any], whole: Mapping[str, Any]) -> list[str]:
+    mode = whole.get("ipcMode")
+    if not mode or not (container.get("linuxParameters") or {}).get("sharedMemorySize"):
+        return []
+    return [
+        f"linuxParameters.sharedMemorySize has no effect with ipcMode {mode}: its shared memory is not the container's."
+    ]
 
 
 def _of_network(properties: Mapping[str, Any], usual: str) -> list[str]:
