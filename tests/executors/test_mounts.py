@@ -201,6 +201,20 @@ def test_tmpfs(isolated):
     assert said(isolated, "cp /bin/true /s/true; /s/true && echo ran", tmpfs=tmpfs) == "ran\n"
 
 
+def test_a_tmpfs_where_the_data_directory_is(isolated):
+    """As at /tmp, if somebody tries the server there: the job still has its own directory, and none but that."""
+    top = isolated.data.parent
+    script = (
+        f"pwd; touch here && ls; find {top} -mindepth 1 -not -path '{isolated.data}/work/*' | sort; echo x >{top}/y"
+    )
+    tmpfs = [{"path": str(top), "size_mib": 1, "options": []}]
+    attempt = start(isolated, script, tmpfs=tmpfs)
+    assert isolated.ended(attempt).ending.exit_code == 0
+    work = isolated.work(attempt)
+    assert isolated.output(attempt).splitlines() == [str(work), "here", "tmp", str(isolated.data), str(work.parent)]
+    assert not (top / "y").exists() and (work / "here").exists()
+
+
 def test_tmpfs_options_that_nobody_knows(isolated):
     tmpfs = [{"path": "/s", "size_mib": 1, "options": ["size=900g"]}]
     assert failure(isolated, tmpfs=tmpfs) == "invalid tmpfs option 'size=900g'"

@@ -185,7 +185,7 @@ class Mounts:
     def _attach(self, piece: _Piece) -> None:
         path = os.path.realpath(piece.path)
         _check_target(path, piece.words)
-        if _is_at_or_below(self._data, (path,)):
+        if path == self._data or (piece.tree >= 0 and _is_at_or_below(self._data, (path,))):
             raise MountError(f"{piece.words}: it would cover the data directory {self._data}; mount it elsewhere")
         if _is_at_or_below(path, (self._data,)) and not _is_at_or_below(path, (self._work,)):
             raise MountError(f"{piece.words}: that is in the data directory {self._data}; mount it elsewhere")
@@ -195,17 +195,27 @@ class Mounts:
                 what, on = ("a directory", "a file") if piece.directory else ("a file", "a directory")
                 raise MountError(f"{piece.words}: {what} cannot be mounted on {on}")
             if piece.tree < 0:
-                trees.tmpfs(path, piece.flags, piece.data)
+                self._mount_tmpfs(path, piece)
             else:
-                place = os.open(path, os.O_PATH | os.O_CLOEXEC)
-                try:
-                    trees.attach_on(piece.tree, place)
-                finally:
-                    os.close(place)
+                _attach_on(piece.tree, path)
                 self._restrict(path, piece.flags)
         except OSError as error:
             raise MountError(f"{piece.words}: {error.strerror}") from None
         self._ours.append(path)
+
+    def _mount_tmpfs(self, path: str, piece: _Piece) -> None:
+        """With the job's working directory in it, if it was somewhere below: a tmpfs at /tmp, and the server's data
+        there, too."""
+        covers = _is_at_or_below(self._data, (path,))
+        kept = trees.clone_path(self._data) if covers else -1
+        try:
+            trees.tmpfs(path, piece.flags, piece.data)
+            if covers:
+                _make(path, os.path.relpath(self._data, path).split("/"), True)
+                _attach_on(kept, self._data)
+        finally:
+            if covers:
+                os.close(kept)
 
     def _restrict(self, path: str, flags: int) -> None:
         """Of what was just mounted and the mounts in it; others that it covers are found by their paths as well."""
@@ -297,6 +307,14 @@ def _missing(path: str) -> tuple[str, list[str]]:
     while not os.path.lexists(parent):
         parent = os.path.dirname(parent)
     return parent, [] if parent == path else os.path.relpath(path, parent).split("/")
+
+
+def _attach_on(tree: int, path: str) -> None:
+    place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        trees.attach_on(tree, place)
+    finally:
+        os.close(place)
 
 
 def _words(mount: dict) -> str:
