@@ -38,7 +38,7 @@ class Followed:
         )
         api = self.client.api
         about = EngineAbout(self.engine.name, "", str(self.engine.socket), False, 1, self._files, api.api_version, [])
-        source = source_of(api, api.inspect_container(self.container), about)
+        source = source_of(api.inspect_container(self.container), about)
         assert isinstance(source, Files) == self._files
         reading.attach(source)
         return reading

@@ -311,6 +311,7 @@ def test_a_mark_that_is_not_whole_is_none(site):
     (site.base / "a.pos").write_text('{"log"')
     site.begin()
     assert site.finish() == b"1\n", "all is read again"
+    assert [size for _, size in site.samples()] == [0, 2, 2]
 
 
 def stream_mark(stream: str) -> int:

@@ -43,7 +43,7 @@ class Log:
         self._remove_file = remove_file
         self._head_bytes = max(CHUNK, bound_bytes // 2)
         self._tail_bytes = max(CHUNK, bound_bytes // 4)
-        self._log = open_file("log", 0)
+        self._log = open_file("log", os.O_TRUNC if mark is None else 0)
         self._index = -1  # made with the first output: most short jobs say nothing
         self._began_ms = self._noted_ms = now_ms
         self._put_ms = 0  # when the last piece was written
@@ -144,7 +144,7 @@ class Log:
         self._noted_ms = max(self._noted_ms, now_ms)  # whatever became of the clock: who reads by time bisects
         line = f"{self._noted_ms} {self._size}{mark}\n"
         if self._index < 0:
-            self._index = self._open_file("idx", os.O_APPEND)
+            self._index = self._open_file("idx", os.O_APPEND | os.O_TRUNC)
             line = f"{self._began_ms} 0\n" + line
         self._told = self._size
         _write(self._index, line.encode())

@@ -140,7 +140,7 @@ class Container:
         """Open what there is to watch of the process."""
         self.stop_signal = _signal(inspected["Config"].get("StopSignal"))
         if not self._attached:
-            self.reading.attach(source_of(self.engine.client, inspected, self.engine.about))
+            self.reading.attach(source_of(inspected, self.engine.about))
             self._attached = True
         state = inspected["State"]
         self._last = state if self.started_ms is not None and _is_over(state) else None

@@ -51,7 +51,7 @@ def log_config(engine: str, log_bytes: int) -> dict[str, Any]:
     return {"Type": "local", "Config": config}
 
 
-def source_of(_client: object, inspected: Mapping[str, Any], engine: EngineAbout) -> Source:
+def source_of(inspected: Mapping[str, Any], engine: EngineAbout) -> Source:
     """Where to read what a container writes, by what the engine says of it once it was started.
 
     Its own file where there is one that we may read, which costs the engine nothing; else what the engine tells.
@@ -182,6 +182,7 @@ class Reading:
             pass  # no room on the disk: a slot that follows goes on from where that was possible
 
     def _stored(self) -> dict[str, Any] | None:
+        """The mark of a slot before us; None where it got to none."""
         try:
             return json.loads(os.pread(self._marks, MARK_BYTES, 0))
         except ValueError:

@@ -14,6 +14,7 @@ from collections import Counter
 from contextlib import closing
 
 from docker import APIClient
+from requests import HTTPError
 
 from batchyard.executors.runner.containers.lines import Message, Run, at_ms, runs_of
 from batchyard.executors.runner.wire import EngineAbout
@@ -44,6 +45,7 @@ class Answers:
         self._again_s = 0.0
         self._is_last = False
         self._attempts = 0
+        self._failure: OSError | None = None
 
     @property
     def position(self) -> Position:
@@ -65,6 +67,9 @@ class Answers:
                 self._end(self._answer.failure)
             elif not data:
                 break
+        if self._failure is not None and not runs:  # what came before it is told first
+            failure, self._failure = self._failure, None
+            raise failure
         return runs
 
     def _is_asked(self) -> bool:
@@ -85,9 +90,9 @@ class Answers:
             self._again_s = float("inf")
         else:
             self._attempts += 1
-            if self._attempts == ATTEMPTS:
-                self._again_s = float("inf")
-                raise failure
+            if self._attempts == ATTEMPTS or isinstance(failure, HTTPError):
+                self._again_s, self._failure = float("inf"), failure
+                return
             time.sleep(AGAIN_S / 2)
 
     def _told(self, data: bytes) -> list[Run]:
