@@ -85,7 +85,7 @@ def test_nobody_is_shown_the_data_directory_or_an_engines_socket(land):
     for name in ("server", "server/data", "server/data/logs", "server/data/absent"):
         assert f"data directory {land.data}" in land.refused(land.path(name), **everywhere)
     for name in ("run", "run/engine.sock", "run/engine.sock/x"):
-        assert "has a socket by which jobs would have the machine" in land.refused(land.path(name), **everywhere)
+        assert "by which jobs would have the machine, or its secrets" in land.refused(land.path(name), **everywhere)
     for name in ("/", "/run", "/var/run/docker.sock", "/run/docker.sock"):
         assert "cannot be mounted" in land.refused(name, **everywhere)
     os.symlink(land.data, land.path("srv/data/link"))

@@ -281,6 +281,11 @@ class Settings:
     def data_path(self) -> Path:
         return Path(self.data)
 
+    @property
+    def hidden(self) -> list[str]:
+        """Files and directories with keys and secrets in them, outside the data directory: jobs must not see them."""
+        return [path for path in (self.access_key_file, self.secrets_in, self.secrets_dir) if path]
+
     def dump(self) -> str:
         """For another process of the server; ``restore`` reads it."""
         return json.dumps(asdict(self))

@@ -73,6 +73,7 @@ def order(
     reason; what has `cannot_start` fails to start for that reason.
     """
     given = _Given(settings, environ, of_machine, granting)
+    sockets = [path for path in (settings.engine_socket, engine and engine.socket) if path]
     common = {
         "op": "start",
         "attempt": spec.attempt,
@@ -82,7 +83,7 @@ def order(
         "log_bytes": settings.log_max_mib << 20,
         "refused": spec.refused,
         "host_paths": list(settings.host_paths),
-        "never_mounted": [path for path in (settings.engine_socket, engine and engine.socket) if path],
+        "never_mounted": [*sockets, *settings.hidden],
     }
     try:
         container_orders.check_platform(spec.task or spec.container)

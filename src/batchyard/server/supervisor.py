@@ -182,9 +182,7 @@ class Supervisor:
         """In a session of its own and with next to no environment: it outlives us, and jobs must not inherit ours."""
         keep = ("PATH", "LANG", "PYTHONPATH")
         data, hours = str(self._settings.data_path), str(self._settings.work_keep_hours)
-        settings = self._settings
-        hidden = [path for path in (settings.access_key_file, settings.secrets_in, settings.secrets_dir) if path]
-        hide = [word for path in hidden for word in ("--hide", path)]
+        hide = [word for path in self._settings.hidden for word in ("--hide", path)]
         sockets = [self._settings.engine_socket] if self._settings.engine_socket else engines.usual(os.environ)
         engine = ["--executor", self._settings.executor, *(f"--engine-socket={path}" for path in sockets)]
         said = ["--log-level", self._settings.log_level, "--log-format", self._settings.log_format]

@@ -2,8 +2,8 @@
 
 An existing path of the machine may be seen only below a directory that the operator named (setting `host_paths`), and
 a file system only within the directory that stands for it (setting `efs`). A path that does not exist is a directory of
-ours, kept and shared by that path. Nobody is shown the data directory or the socket of a container engine: whoever has
-one of them has the machine.
+ours, kept and shared by that path. Nobody is shown the data directory, the server's keys and secrets or the socket of a
+container engine: whoever has one of them has the machine.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _covered(paths: Iterable[str], never: Iterable[str]) -> str | None:
 def _why_never(never: str, data: str) -> str:
     if never == data:
         return f"it holds the data directory {data}, or lies in it"
-    return f"it holds {never}, or lies in it, and that has a socket by which jobs would have the machine"
+    return f"it holds {never}, or lies in it, by which jobs would have the machine, or its secrets"
 
 
 def _is_below(path: str, top: str) -> bool:
