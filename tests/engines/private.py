@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import docker
 
-from tests.engines import images
+from tests.engines import images, keeper
 
 PATIENCE_S = 30.0
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -38,6 +38,12 @@ class PrivateEngine:
         self._on_overlay = _filesystem(self.base) == "overlay"
         if self._on_overlay:  # no overlay lies over another one
             subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "none", str(self.base)], check=True)
+        self._keeper = subprocess.Popen(  # whatever becomes of us
+            [sys.executable, "-I", keeper.__file__],
+            stdin=subprocess.PIPE,
+            env={"KEPT": str(self.base), "PATH": SYSTEM_PATH},
+            start_new_session=True,
+        )
         self.socket = self.base / "engine.sock"
         self.process: subprocess.Popen | None = None
         self._imported: set[str] = set()
@@ -87,25 +93,13 @@ class PrivateEngine:
                 self.remove_containers()
         finally:
             self._stop()
-            for pid in self.left():
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            deadline = time.monotonic() + PATIENCE_S
-            while self.left() and time.monotonic() < deadline:
-                time.sleep(0.02)
-            for place in reversed(_mounts_below(self.base)):
-                subprocess.run(["umount", "-l", place], check=False)
-            shutil.rmtree(self.base, ignore_errors=True)
+            keeper.clear(self.base)
+            self._keeper.stdin.close()
+            self._keeper.wait()
 
     def left(self) -> list[int]:
-        """Processes that name the engine's directory: of the engine itself, and those that hold its containers."""
-        mark, found = str(self.base).encode(), []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and int(entry.name) != os.getpid():
-                with suppress(OSError):
-                    if mark in (entry / "cmdline").read_bytes():
-                        found.append(int(entry.name))
-        return found
+        """Processes of the engine itself, and those that hold its containers."""
+        return keeper.processes(self.base)
 
     def log(self) -> str:
         path = self.base / "log"
@@ -172,12 +166,6 @@ class PrivateEngine:
             for each in client.api.containers(all=True):
                 with suppress(docker.errors.APIError):
                     client.api.remove_container(each["Id"], force=True, v=True)
-
-
-def _mounts_below(directory: Path) -> list[str]:
-    """Mount points at the directory or below it, in the order in which they were made."""
-    places = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    return [place for place in places if place == str(directory) or place.startswith(f"{directory}/")]
 
 
 def _filesystem(path: Path) -> str:

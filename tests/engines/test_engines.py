@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import docker
 import pytest
 
-from tests.engines import images
+from tests.engines import images, keeper
 from tests.engines.registry import PASSWORD, USER, Registry
 
 
@@ -87,3 +90,24 @@ def test_nothing_of_an_engine_outlives_it(container_engine):
     assert another.left() == []
     assert not another.base.exists()
     assert str(another.base) not in Path("/proc/self/mounts").read_text()
+
+
+def test_nothing_of_an_engine_outlives_tests_that_are_killed(container_engine):
+    """Their end is seen by a process that is there for that alone."""
+    kind = type(container_engine)
+    program = f"""
+import os
+from {kind.__module__} import {kind.__name__}
+engine = {kind.__name__}().start()
+with engine.client() as client:
+    client.containers.create(engine.image("busybox"), ["sleep", "1000"], network_mode="none").start()
+print(engine.base, flush=True)
+os.kill(os.getpid(), 9)
+"""
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root)
+    base = Path(done.stdout.strip())
+    deadline = time.monotonic() + 30
+    while (keeper.processes(base) or base.exists()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert keeper.processes(base) == [] and not base.exists(), done.stderr
