@@ -157,3 +157,60 @@ def test_submissions_refused(members, text):
     with pytest.raises(ClientError) as raised:
         submit(definition(("0:3", ONE)), **{"at": HERE} | members)
     assert text in str(raised.value)
+
+
+def task(*containers):
+    return {"taskProperties": [{"containers": list(containers), "taskRoleArn": "arn:r"}]}
+
+
+def mixed(*ranges, count=4, main=0):
+    nodes = {"numNodes": count, "mainNode": main, "nodeRangeProperties": list(ranges)}
+    return compiled(container=ABSENT, type="multinode", nodeProperties=nodes)
+
+
+A, B = container(1, 100, name="a", command=["Ref::x"]), container(2, 200, name="b")
+
+
+def test_nodes_may_run_several_containers_each():
+    all_nodes = {"targetNodes": ":", "ecsProperties": task(A, B), "instanceTypes": ["c5.large"]}
+    main = {"targetNodes": "0", "container": ONE | {"instanceType": "c5.large"}}
+    changed = {"name": "b", "command": ["changed", "Ref::x"], "resourceRequirements": [{"type": "VCPU", "value": "3"}]}
+    override = {"targetNodes": ":", "ecsPropertiesOverride": {"taskProperties": [{"containers": [changed]}]}}
+    overrides = {"nodePropertyOverrides": [override]}
+    job = submit(mixed(all_nodes, main), at=HERE, nodeOverrides=overrides, parameters={"x": "1"})
+    assert [tuple(group) for group in job.nodes.groups] == [(0, 1, Needs(1000, 128)), (1, 4, Needs(4000, 300))]
+    assert job.nodes.type == "c5.large" and job.needs == Needs(1000, 128)
+    one, several = body(job)["containers"]
+    assert one["command"] == ["true"] and several["taskRoleArn"] == "arn:r"
+    assert [each["command"] for each in several["containers"]] == [["1"], ["changed", "1"]]
+    shown = body(job)["nodeProperties"]["nodeRangeProperties"]
+    assert shown[0]["ecsProperties"]["taskProperties"] == [several] and shown[1]["container"] == one
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"ecsProperties": task()}, "Number of containers must be between 1 and 10"),
+        ({"instanceTypes": ["a", "b"]}, "instanceTypes of a node range can name one type, got a, b."),
+        ({"container": ONE}, "NodeRangeProperties can not use both ecsProperties and container fields"),
+    ],
+)
+def test_ranges_with_ecs_properties_refused(change, text):
+    with pytest.raises(ClientError) as raised:
+        mixed({"targetNodes": ":", "ecsProperties": task(A, B)} | change)
+    assert text in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("override", "text"),
+    [
+        ({"containerOverrides": {"command": ["x"]}}, "does not apply to the range :, which has ecsProperties"),
+        ({"ecsPropertiesOverride": {"taskProperties": [{"containers": [{"name": "c"}]}]}}, "no container named 'c'"),
+    ],
+)
+def test_overrides_of_ranges_with_ecs_properties_refused(override, text):
+    definition = mixed({"targetNodes": ":", "ecsProperties": task(A, B)})
+    given = {"nodePropertyOverrides": [{"targetNodes": ":"} | override]}
+    with pytest.raises(ClientError) as raised:
+        submit(definition, at=HERE, nodeOverrides=given, parameters={"x": "1"})
+    assert text in raised.value.message

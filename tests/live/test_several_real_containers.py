@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.harness.site import Site
+from tests.live.test_managed import environment, queue
 from tests.live.test_several_containers import NEEDS, said, task_of
 
 
@@ -107,3 +108,26 @@ def test_a_container_whose_image_is_nowhere_keeps_the_task_from_starting(site, s
 def test_an_only_container_of_any_name(site, sh):
     job = run(site, "lonely", sh("lonely", "echo alone; exit 4"))
     assert (codes(job), said(site, job)) == ({"lonely": 4}, {"lonely": ["alone"]})
+
+
+def test_nodes_of_several_containers_each(site, sh):
+    environment(site, "nodes", maxvCpus=8)
+    queue(site, "nodes", "nodes")
+    told = "echo $HOSTNAME: $AWS_BATCH_JOB_NODE_INDEX > /shared/told"
+    task = {
+        "containers": [
+            sh("first", told, essential=False),
+            sh("main", "cut -d' ' -f2 /shared/told; sleep 1", on=[("first", "SUCCESS")]),
+        ],
+        "volumes": [{"name": "shared"}],
+    }
+    ranges = [{"targetNodes": ":", "ecsProperties": {"taskProperties": [task]}}]
+    nodes = {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": ranges}
+    site.client("batch").register_job_definition(jobDefinitionName="nodes", type="multinode", nodeProperties=nodes)
+    job = site.finished(site.submit("nodes", "nodes"), 120)
+    assert (job["status"], "container" in job, "ecsProperties" in job) == ("SUCCEEDED", False, False)
+    main = site.describe(f"{job['jobId']}#0")
+    assert said(site, main) == {"first": [], "main": ["0"]}
+    assert main["attempts"][0]["taskProperties"] == job["attempts"][0]["taskProperties"]
+    other = site.describe(f"{job['jobId']}#1")
+    assert task_of(other)["taskArn"] != task_of(main)["taskArn"]

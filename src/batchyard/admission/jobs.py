@@ -32,6 +32,7 @@ from batchyard.admission.queues import capability
 from batchyard.errors import ClientError
 from batchyard.model.jobs import NewJob, Nodes
 from batchyard.model.needs import Needs
+from batchyard.model.tasks import is_task
 from batchyard.wire.shapes import SubmitJobRequest
 
 SIZE_MAX_KIB = 30
@@ -158,7 +159,7 @@ def _task(request: SubmitJobRequest, definition: CompiledDefinition, given: dict
         fargate = definition.capability == "FARGATE"
         task = tasks.merge(request.ecsPropertiesOverride, task, fargate)
         needs = tasks.needs_of(task, fargate)
-    task = task | {"containers": [_substituted(each, given) for each in task["containers"]]}
+    task = _work_substituted(task, given)
     said += notices.of_merged_task(task, needs.gpus, at.gpus)
     return _Work({"task": task}, needs, said)
 
@@ -166,15 +167,33 @@ def _task(request: SubmitJobRequest, definition: CompiledDefinition, given: dict
 def _nodes(request: SubmitJobRequest, definition: CompiledDefinition, given: dict[str, str], at: Submission) -> _Work:
     """A multi-node job: its nodeProperties as they are shown, and the container of each group of nodes."""
     merged = nodes.merge(definition, request.nodeOverrides, at.region, at.account)
-    listed = [each | {"container": _substituted(each["container"], given)} for each in merged.ranges]
-    each_group = [_substituted(each, given) for each in merged.containers]
+    listed = [each | _range_substituted(each, given) for each in merged.ranges]
+    each_group = [_work_substituted(each, given) for each in merged.containers]
     said = [*definition.notices, *merged.said]
-    for container, group in zip(each_group, merged.nodes.groups, strict=True):
-        said += notices.of_container(container, at.region) + notices.of_merged(container, group.needs.gpus, at.gpus)
+    for work, group in zip(each_group, merged.nodes.groups, strict=True):
+        if is_task(work):
+            said += notices.of_task(work, at.region) + notices.of_merged_task(work, group.needs.gpus, at.gpus)
+        else:
+            said += notices.of_container(work, at.region) + notices.of_merged(work, group.needs.gpus, at.gpus)
     kept = [each for each in dict.fromkeys(said) if not each.startswith("instanceType ")]
     shown = merged.shown | {"nodeRangeProperties": listed}
     needs = merged.nodes.needs_of(merged.nodes.main)
     return _Work({"nodeProperties": shown, "containers": each_group}, needs, kept, merged.nodes, merged.asks)
+
+
+def _range_substituted(each: dict[str, Any], given: dict[str, str]) -> dict[str, Any]:
+    """The container or ecsProperties of a range of nodes."""
+    if "container" in each:
+        return {"container": _substituted(each["container"], given)}
+    listed = each["ecsProperties"]["taskProperties"]
+    return {"ecsProperties": {"taskProperties": [_work_substituted(task, given) for task in listed]}}
+
+
+def _work_substituted(work: dict[str, Any], given: dict[str, str]) -> dict[str, Any]:
+    """A container, or a task with all of its containers."""
+    if not is_task(work):
+        return _substituted(work, given)
+    return work | {"containers": [_substituted(each, given) for each in work["containers"]]}
 
 
 def _substituted(container: dict[str, Any], given: dict[str, str]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """nodeProperties and nodeOverrides: which container each node of a multi-node job runs, and what it needs.
 
 Ranges may nest: what a range that lies within another says of its container takes the other's place, member by member
-(resourceRequirements by type). Source: reference "Multi-node parallel jobs"; texts that are not AWS's are ours.
+(resourceRequirements by type); ecsProperties take it as a whole. Source: reference "Multi-node parallel jobs"; texts
+that are not AWS's are ours.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
-from batchyard.admission import containers, node_consumables, overrides, requirements
+from batchyard.admission import containers, node_consumables, overrides, requirements, tasks
 from batchyard.admission.compiled import CompiledDefinition
 from batchyard.admission.consumables import Asked
 from batchyard.errors import ClientError
 from batchyard.model.jobs import NodeGroup, Nodes
-from batchyard.wire.shapes import ContainerProperties, NodeOverrides, NodeProperties
+from batchyard.model.needs import Needs
+from batchyard.model.tasks import is_task
+from batchyard.wire.shapes import ContainerProperties, NodeOverrides, NodeProperties, NodePropertyOverride
 
 NODES_MAX, RANGES_MAX = 1000, 5
 
@@ -37,7 +40,7 @@ class Merged(NamedTuple):
     """A multi-node job: its nodes, the container of each group of them, what Describe shows, notices, askings."""
 
     nodes: Nodes
-    containers: list[dict[str, Any]]
+    containers: list[dict[str, Any]]  # or their tasks
     shown: dict[str, Any]
     ranges: list[dict[str, Any]]  # nodeRangeProperties of `shown`
     said: list[str]
@@ -55,12 +58,16 @@ def check(properties: NodeProperties, region: str, account: str) -> None:
         where = f"node range {each.targetNodes}"
         if each.container is not UNSET and each.ecsProperties is not UNSET:
             raise ClientError("NodeRangeProperties can not use both ecsProperties and container fields")
-        for member in ("ecsProperties", "eksProperties"):
-            if getattr(each, member) is not UNSET:
-                raise ClientError(f"Batchyard does not support {member} of a node range yet.", "Give it a container.")
-        if each.container is UNSET:
+        if each.eksProperties is not UNSET:
+            raise ClientError(
+                f"Batchyard does not support eksProperties of {where} yet.", "Give it a container or ecsProperties."
+            )
+        if each.container is UNSET and each.ecsProperties is UNSET:
             raise ClientError(f"Must specify container for {where}")
-        if each.instanceTypes:
+        if each.ecsProperties is not UNSET:
+            tasks.check(each.ecsProperties, fargate=False)
+            _check_types(each.instanceTypes)
+        elif each.instanceTypes:
             raise ClientError(
                 "Using instanceTypes with nodeRangeProperty is only allowed for ecsProperties jobs.",
                 "Name the type in container.instanceType.",
@@ -70,9 +77,14 @@ def check(properties: NodeProperties, region: str, account: str) -> None:
     node_consumables.of_all(nodes, around, given["nodeRangeProperties"], region, account)
 
 
+def _check_types(types: list[str] | UnsetType) -> None:
+    if types and len(types) > 1:
+        raise ClientError(f"instanceTypes of a node range can name one type, got {', '.join(types)}.", "Name one.")
+
+
 def groups_of(properties: Mapping[str, Any]) -> tuple[Nodes, list[dict[str, Any]], list[list[int]]]:
-    """The groups of equal nodes with the merged container of each, and the places of the ranges around it, outermost
-    first; ClientError if a rule is broken."""
+    """The groups of equal nodes with the merged container, or the task, of each, and the places of the ranges around
+    it, outermost first; ClientError if a rule is broken."""
     count, main, listed = properties["numNodes"], properties["mainNode"], properties["nodeRangeProperties"]
     if not 1 <= count <= NODES_MAX:
         raise ClientError(f"Number of nodes must be between 1 and {NODES_MAX}.")
@@ -90,22 +102,44 @@ def groups_of(properties: Mapping[str, Any]) -> tuple[Nodes, list[dict[str, Any]
             raise ClientError(
                 f"Node range properties do not cover nodes {lo} to {hi - 1}.", "Every node must be in a range."
             )
-        container: dict[str, Any] = {}
         around.append([place for _, place in outside_in])
-        for place in around[-1]:
-            container = _over(container, listed[place]["container"])
-        given = msgspec.convert(container, ContainerProperties)
-        containers.check(given, fargate=False)
-        asked = requirements.read(given.resourceRequirements, given.vcpus, given.memory, False)
-        groups.append(NodeGroup(lo, hi, requirements.complete(asked, False)))
-        merged.append(container)
-        types.add(container.get("instanceType") or None)
+        work, kind = _merged([listed[place] for place in around[-1]])
+        groups.append(NodeGroup(lo, hi, _needs(work)))
+        merged.append(work)
+        types.add(kind)
     if len(types) > 1:
         named = ", ".join(sorted(each or "none" for each in types))
         raise ClientError(
             f"All node ranges must have the same instanceType, got {named}.", "Give all of them the same one, or none."
         )
     return Nodes(main, tuple(groups), types.pop()), merged, around
+
+
+def _merged(outside_in: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], str | None]:
+    """What nodes run that lie in these ranges, and the instance type that they ask for.
+
+    A container takes its place member by member, a task as a whole, as does one of the other kind.
+    """
+    work: dict[str, Any] = {}
+    kind = None
+    for each in outside_in:
+        if "ecsProperties" in each:
+            work = tasks.task_of(each["ecsProperties"])
+            kind = next(iter(each.get("instanceTypes") or ()), kind)
+        else:
+            work = _over({} if is_task(work) else work, each["container"])
+            kind = work.get("instanceType") or kind
+    return work, kind
+
+
+def _needs(work: Mapping[str, Any]) -> Needs:
+    if is_task(work):
+        return tasks.needs_of(work, fargate=False)
+    given = msgspec.convert(work, ContainerProperties)
+    containers.check(given, fargate=False)
+    return requirements.complete(
+        requirements.read(given.resourceRequirements, given.vcpus, given.memory, False), fargate=False
+    )
 
 
 def merge(
@@ -126,10 +160,15 @@ def merge(
             raise ClientError(
                 f"NodeOverride targets should match job definition. Non matching targets - {override.targetNodes}"
             )
-        for member in ("ecsPropertiesOverride", "eksPropertiesOverride", "instanceTypes"):
-            if getattr(override, member):
-                raise ClientError(f"nodeOverrides: {member} applies to ranges of another kind.", "Leave it out.")
+        _check_kind(override, "ecsProperties" in matching[0])
         node_consumables.override(override, matching[0], region, account)
+        if override.ecsPropertiesOverride:
+            task = tasks.task_of(matching[0]["ecsProperties"])
+            task = tasks.merge(override.ecsPropertiesOverride, task, fargate=False)
+            matching[0]["ecsProperties"] = {"taskProperties": [task]}
+        if override.instanceTypes:
+            _check_types(override.instanceTypes)
+            matching[0]["instanceTypes"] = override.instanceTypes
         if override.containerOverrides:
             of_range = definition._replace(container=matching[0]["container"])
             container, _, more = overrides.merge(override.containerOverrides, of_range)
@@ -140,6 +179,18 @@ def merge(
     nodes, merged, around = groups_of(shown)
     asks = node_consumables.of_all(nodes, around, listed, region, account)
     return Merged(nodes, merged, shown, listed, said, asks)
+
+
+def _check_kind(override: NodePropertyOverride, has_task: bool) -> None:
+    """ClientError for members that do not fit a range with ecsProperties, or one with a container."""
+    foreign = ("containerOverrides",) if has_task else ("ecsPropertiesOverride", "instanceTypes")
+    for member in ("eksPropertiesOverride", *foreign):
+        if getattr(override, member):
+            has = "ecsProperties" if has_task else "a container"
+            raise ClientError(
+                f"nodeOverrides: {member} does not apply to the range {override.targetNodes}, which has {has}.",
+                "Leave it out.",
+            )
 
 
 def _check_count(count: int, shown: Mapping[str, Any], listed: Sequence[Mapping[str, Any]]) -> None:

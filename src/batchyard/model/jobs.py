@@ -189,7 +189,7 @@ def work_of(body: Mapping[str, Any], nodes: Nodes | None, index: int) -> Work:
         return Work(body.get("container") or {}, body.get("task"))
     number = nodes.number(index)
     found = next(each for group, each in zip(nodes.groups, body["containers"], strict=True) if number < group.hi)
-    return Work({}, found) if "containers" in found else Work(found, None)
+    return Work({}, found) if tasks.is_task(found) else Work(found, None)
 
 
 def role_of(properties: Mapping[str, Any]) -> str | None:

@@ -28,6 +28,11 @@ def names(task: Mapping[str, Any]) -> list[str]:
     return [each["name"] for each in task["containers"]]
 
 
+def is_task(work: Mapping[str, Any]) -> bool:
+    """Whether what nodes run is a task of several containers, and not a container."""
+    return "containers" in work
+
+
 def is_essential(container: Mapping[str, Any]) -> bool:
     """Whether the task ends with it."""
     return container.get("essential", True)
