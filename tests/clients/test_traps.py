@@ -19,7 +19,8 @@ IMAGES = (
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    site = Site(tmp_path_factory.mktemp("traps") / "data", "--vcpus", "4").start()
+    shared = tmp_path_factory.mktemp("shared")
+    site = Site(tmp_path_factory.mktemp("traps") / "data", "--vcpus", "4", "--efs", f"fs-0123abcd={shared}").start()
     yield site
     site.destroy()
 
@@ -53,7 +54,7 @@ def test_a_hosts_volume_that_does_not_exist_is_not_made_on_this_machine(site, qu
 
 
 def test_a_volume_of_efs_is_kept_as_it_was_given(site, queue):
-    """T7: miniwdl's way to share files; without containers its jobs see the client's own paths."""
+    """T7: miniwdl's way to share files."""
     efs = {
         "fileSystemId": "fs-0123abcd",
         "transitEncryption": "ENABLED",

@@ -15,6 +15,7 @@ from batchyard.observe.state_changes import StateChange, Teller
 from batchyard.store.journal import SqliteJournal
 from batchyard.store.past import SqlitePast
 from batchyard.store.reader import SqliteReader
+from tests.harness.site import Site
 
 ACCOUNT = "123456789012"
 
@@ -59,6 +60,13 @@ def check_delivered(told: list[dict], wanted: list[dict]) -> None:
 def lines(path: Path) -> list[dict]:
     """The events of a file; every line must be whole."""
     return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+
+
+def all_lines(site: Site, path: Path) -> list[dict]:
+    """The events of a file once those of all that happened so far are in it: they come after what they tell of."""
+    ids = {event["id"] for event in expected(site.data)}
+    site.wait_for(lambda: ids <= {event["id"] for event in lines(path)}, "the file has all events", 60)
+    return lines(path)
 
 
 @cache

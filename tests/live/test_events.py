@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from batchyard.observe.follow import END_S
-from tests.harness.events import as_described, check_delivered, expected, lines
+from tests.harness.events import all_lines, as_described, check_delivered, expected, lines
 from tests.harness.site import Site
 from tests.observe.told import Receiver, flaky
 
@@ -100,7 +100,7 @@ def test_each_event_shows_the_job_as_describe_jobs_showed_it_then(make_site, tmp
     for index in range(3):
         watched.compare(f"{array}:{index}", "SUCCEEDED", 1)
     site.finished(more)
-    everything = lines(tmp_path / "events.jsonl")
+    everything = all_lines(site, tmp_path / "events.jsonl")
     check_delivered(everything, expected(site.data))
     told = [event["detail"]["status"] for event in everything if event["detail"]["jobId"] == twice]
     first, second = ["RUNNABLE", "STARTING", "RUNNING"], ["RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED"]
@@ -128,9 +128,10 @@ def test_jobs_that_are_stopped_tell_it_from_then_on(make_site, tmp_path):
     watched.compare(running, "FAILED", 1)
     failing = site.submit(queue, "absent")
     watched.compare(failing, "FAILED", 1)
-    told = [event["detail"] for event in lines(tmp_path / "events.jsonl") if event["detail"]["jobId"] == running]
+    everything = all_lines(site, tmp_path / "events.jsonl")
+    told = [event["detail"] for event in everything if event["detail"]["jobId"] == running]
     assert [each["isTerminated"] for each in told] == [False, False, False, True]
-    check_delivered(lines(tmp_path / "events.jsonl"), expected(site.data))
+    check_delivered(everything, expected(site.data))
 
 
 def start_work(site, size=60):

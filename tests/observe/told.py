@@ -39,7 +39,11 @@ class Receiver:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                length = int(self.headers["Content-Length"])
+                body = self.rfile.read(length)
+                if len(body) < length:  # who sent it has died
+                    self.close_connection = True
+                    return
                 receiver.requests.append((self.path, dict(self.headers)))
                 answer = receiver.answers(body)
                 if answer == "hang":
