@@ -1,4 +1,4 @@
-"""The page about containers, typed beside a server whose jobs run in those of each engine."""
+"""The pages about containers, typed beside a server whose jobs run in those of each engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from tests.docs.pages import ROOT
 from tests.docs.reader import Reader
 
 
-def test_the_page_about_containers(container_engine):
+@pytest.mark.parametrize("page", ["containers", "several-containers"])
+def test_the_pages_about_containers(container_engine, page):
     if shutil.which("docker") is None:
         pytest.skip("needs docker, from Debian's package docker.io")
     with container_engine.client() as client:
@@ -22,6 +23,6 @@ def test_the_page_about_containers(container_engine):
         "DOCKER_HOST": f"unix://{container_engine.socket}",
         "DOCKER_BUILDKIT": "0",
     }
-    reader = Reader(pages.read(ROOT / "docs" / "how-to" / "containers.md"), variables)
+    reader = Reader(pages.read(ROOT / "docs" / "how-to" / f"{page}.md"), variables)
     reader.site.serve_environ |= variables
     reader.read()
