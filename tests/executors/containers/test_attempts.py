@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 
 def test_a_command_runs_in_its_image_and_its_exit_code_and_output_are_told(dock):
     ended = dock.run("echo out; echo err >&2; ls /; exit 3")
@@ -63,3 +65,21 @@ def test_jobs_follow_each_other_in_a_slot(dock):
     for number in range(3):
         assert dock.run(f"exit {number}").ending.exit_code == number
     assert len(dock.slots()) == 1
+
+
+def test_a_slot_keeps_nothing_of_the_attempts_that_it_held(dock):
+    def held() -> set[str]:
+        return {name for name in os.listdir(f"/proc/{slot}/fd")}
+
+    dock.run("true")
+    (slot,) = dock.slots()
+    dock.has_none_left()
+    before = len(held())
+    for command in ("true", "echo said", "nosuchcommand", "exit 1"):
+        dock.ended(dock.start(dock.spec(*command.split())))
+    dock.run("true", image="127.0.0.1:1/nosuch:2")
+    dock.has_none_left()
+    dock.until(lambda: len(held()) <= before, "what was opened is closed")
+    assert dock.slots() == [slot]
+    assert {path.suffix for path in dock.data.glob("logs/*/*")} <= {".log", ".idx"}
+    assert os.listdir(dock.data / "runner/orders") == []

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from batchyard.executors.runner.containers import trial
+from batchyard.executors.runner.containers.engine import Engine, EngineError
 from tests.engines import images
-from tests.engines.registry import Registry
+from tests.engines.registry import PASSWORD, USER, Registry
 
 
 def test_an_image_is_pulled_once_however_many_jobs_need_it(dock):
@@ -45,3 +49,14 @@ def test_an_image_may_be_named_by_its_digest(dock):
             named = client.api.inspect_image(image)["RepoDigests"][0]
             client.api.remove_image(image, force=True)
         assert dock.run("exit 6", image=named).ending.exit_code == 6
+
+
+def test_a_private_image_is_pulled_with_the_credentials_that_the_job_names(container_engine, tmp_path):
+    about, _ = trial.find([str(container_engine.socket)], str(tmp_path))
+    engine = Engine(about)
+    with Registry(private=True) as registry:
+        image = registry.push("private", images.archive("busybox"), Cmd=["true"])
+        with pytest.raises(EngineError):
+            engine.pull(image, {"username": USER, "password": "wrong"})
+        engine.pull(image, {"username": USER, "password": PASSWORD})
+    engine.remove(engine.create("private", {"Image": image}))

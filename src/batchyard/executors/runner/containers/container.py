@@ -34,6 +34,7 @@ COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE = 127, 126
 CREATE_WAIT_S = 240  # for an engine that is away
 KILLED = 128 + signal.SIGKILL
 LOOK_S = 0.5  # how often a container is looked at whose process is not ours to watch
+EARLY_MS = 10_000  # an engine's word that a container began so much before its answer is not to be believed
 GONE_S = 60.0  # what was killed needs no engine to tell how it ended, if that stays away
 
 FAILED_TO_START = "CannotStartContainerError: Error response from daemon: "
@@ -84,7 +85,7 @@ class Container:
         self._pid = 0
         self._pidfd = -1
         self._counts: Counts | None = None
-        self._attached = self._gone = False
+        self._attached = self._gone = self._read = False
         self._look_at = 0.0
         self._last: Mapping[str, Any] | None = None  # its state as the engine told it once it had ended
 
@@ -104,7 +105,10 @@ class Container:
                 self._look(self._asked(lambda: self.engine.inspect(self._id)))
             self._start()
             if not prepared:
-                self._look(self._asked(lambda: self.engine.inspect(self._id)))
+                inspected = self._asked(lambda: self.engine.inspect(self._id))
+                early_ms = self.started_ms - _epoch_ms(inspected["State"]["StartedAt"])
+                self._began_before(early_ms if 0 < early_ms < EARLY_MS else 0)
+                self._look(inspected)
         except EngineError as error:
             raise NotStarted(FAILED_TO_START + str(error), _exit_code_of(str(error))) from None
         except Unreachable:
@@ -133,8 +137,23 @@ class Container:
         if self.given_up:
             raise GivenUp
         self._note({"name": self.name, "id": self._id, "starting": True})
-        self._asked(lambda: self.engine.start(self._id))
+        called_s = 0.0
+
+        def start() -> None:
+            nonlocal called_s
+            called_s = boot_s()
+            self.engine.start(self._id)
+
+        self._asked(start)
         self.began_s, self.started_ms = boot_s(), time.time_ns() // 1_000_000
+        if self._pidfd >= 0:  # it was only to be let go, and writes from the moment on at which it was
+            self._began_before(int((self.began_s - called_s) * 1000))
+
+    def _began_before(self, by_ms: int) -> None:
+        """It began so much earlier than we knew: nothing that it writes shall be older than its start."""
+        assert self.started_ms is not None and self.began_s is not None
+        self.started_ms -= by_ms
+        self.began_s -= by_ms / 1000
 
     def _look(self, inspected: Mapping[str, Any]) -> None:
         """Open what there is to watch of the process."""
@@ -197,18 +216,33 @@ class Container:
         pause_s = 0.002
         try:
             while self._last is None:
-                found = patiently(lambda: self.engine.inspect(self._id), lambda: self._needs_no_engine(until_s))
-                if _is_over(found["State"]):
-                    self._last = found["State"]
-                    break
-                time.sleep(pause_s)  # the engine learns of it after us
-                pause_s = min(0.1, pause_s * 1.5)
+                self._last = self._final_state(until_s)
+                if self._last is None:
+                    time.sleep(pause_s)  # the engine learns of it after us
+                    pause_s = min(0.1, pause_s * 1.5)
             self.exit_code = self._last["ExitCode"]
             self.oom = self.oom or bool(self._last.get("OOMKilled"))
         except (NoSuchContainer, GivenUp):  # somebody has removed it, which has killed it
             self.lost = self._pidfd < 0 and not self.killed
             self.exit_code = None if self.lost else KILLED
-        self.reading.finish(self.now_ms())
+        self._finish_reading()
+
+    def _final_state(self, until_s: float) -> Mapping[str, Any] | None:
+        """None if the engine does not call it ended, or cannot say it for a moment."""
+        try:
+            found = patiently(lambda: self.engine.inspect(self._id), lambda: self._needs_no_engine(until_s))["State"]
+        except NoSuchContainer:
+            raise
+        except EngineError:
+            if time.monotonic() > until_s:
+                raise
+            return None
+        return found if _is_over(found) else None
+
+    def _finish_reading(self) -> None:
+        if not self._read:
+            self._read = True
+            self.reading.finish(self.now_ms())
 
     def _needs_no_engine(self, until_s: float) -> bool:
         return self.killed and self._pidfd >= 0 and time.monotonic() > until_s
@@ -294,7 +328,8 @@ class Container:
             self.engine.kill(self._id or self._full_name, number)
 
     def close(self) -> None:
-        """Nobody watches it any more."""
+        """Nobody watches it any more; what did not start has an empty log."""
+        self._finish_reading()
         if self._counts is not None:
             self.oom = (self.oom or self._counts.oom) and self.exit_code != 0
             self.peak_bytes, self.cpu_ms = self._counts.peak_bytes, self._counts.cpu_ms

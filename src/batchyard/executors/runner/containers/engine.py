@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 import docker
 import requests
 from docker import auth as registries
+from docker.transport import UnixHTTPAdapter
 from docker.utils import parse_repository_tag
 
 from batchyard.executors.runner.containers import podman
@@ -59,12 +60,20 @@ class GivenUp(Exception):
     """Whoever waited does not want it any more."""
 
 
+class _OnePool(UnixHTTPAdapter):
+    """Keeps connections alive. The library's own has a pool for each address, so it would use none of them twice."""
+
+    def get_connection(self, url: str, proxies: Any = None) -> Any:
+        return super().get_connection("one", proxies)
+
+
 class Engine:
     """One engine, asked by one thread at a time; `interrupt` is for any other."""
 
     def __init__(self, about: EngineAbout):
         self.about = about
         self.client = docker.APIClient(base_url=f"unix://{about.socket}", version=about.api, timeout=ANSWER_S)
+        self.client.mount("http+docker://", _OnePool(f"http+unix://{about.socket}", ANSWER_S))
         self.client.trust_env = False  # proxies are not for a socket, and looking for them takes long
         self._pulling: socket.socket | None = None
         self._lock = threading.Lock()  # of what is being pulled
