@@ -19,7 +19,7 @@ PATIENCE_S = 30.0
 def hall(container_engine, tmp_path):
     for name in ("runner/exits", "runner/orders", "runner/pulls", "logs", "work", "volumes"):
         (tmp_path / name).mkdir(parents=True)
-    about = trial.find([str(container_engine.socket)], str(tmp_path))[0]._replace(local=False)
+    about = trial.passed(str(container_engine.socket), str(tmp_path))._replace(local=False)
     opened = [os.open(tmp_path / name, os.O_RDONLY) for name in ("runner/exits", "logs", "runner/orders")]
     hall = Hall(str(tmp_path), *opened, about)
     yield hall

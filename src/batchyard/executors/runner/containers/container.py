@@ -91,7 +91,8 @@ class Container:
 
     @property
     def stand(self) -> Stand:
-        return Stand(self.phase != WAITING, self.started_ms, self.ended, self.exit_code)
+        started_ms = None if self.phase in (WAITING, MAKING) else self.started_ms
+        return Stand(self.phase != WAITING, started_ms, self.ended, self.exit_code)
 
     # -- in the second thread ---------------------------------------------------------------------------------------
 

@@ -132,6 +132,10 @@ class Engine:
         """Raises NoSuchContainer."""
         return self._asked(lambda: self.client.inspect_container(container))
 
+    def log(self, container: str) -> bytes:
+        """All that it wrote, if that is little."""
+        return self._asked(lambda: self.client.logs(container))
+
     def kill(self, container: str, signal: str | int) -> None:
         """Send the signal; nothing happens to one that does not run."""
         try:

@@ -22,8 +22,10 @@ from batchyard.executors.runner.wire import EngineAbout
 IMAGE = "batchyard/trial-1:latest"  # Podman gives what is imported no other tag
 SAYS, CODE = b"trial\n", 42
 RUNS_S = 0.2
-TRIES = 3  # until its process is seen: a busy machine may be late
+TRIES = 3  # until its process is seen: a busy machine may be late, or the engine's are elsewhere
+AGAIN_S = 1.0  # an engine that fails once may be busy
 PATIENCE_S = 20.0
+LOG_S = 2.0
 NEWEST_API = "1.41"
 
 
@@ -36,10 +38,20 @@ def find(sockets: Sequence[str], data: str) -> tuple[EngineAbout | None, str | N
     failures = []
     for path in sockets:
         try:
-            return passed(path, data), None
+            return _passed_sometime(path, data), None
         except (Failed, NoProgram, EngineError, Unreachable, OSError) as error:
             failures.append(f"{path}: {error}")
     return None, "; ".join(failures) or "no socket of a container engine was found"
+
+
+def _passed_sometime(path: str, data: str) -> EngineAbout:
+    try:
+        return passed(path, data)
+    except (Failed, EngineError):
+        if not os.path.exists(path):
+            raise
+    time.sleep(AGAIN_S)
+    return passed(path, data)
 
 
 def passed(path: str, data: str) -> EngineAbout:
@@ -50,7 +62,7 @@ def passed(path: str, data: str) -> EngineAbout:
     engine = Engine(about)
     for _ in range(TRIES):
         seen = _run(engine, data)
-        if seen["State"].get("Pid"):
+        if seen["local"]:
             break
     return about._replace(local=seen["local"], ulimits=seen["HostConfig"].get("Ulimits") or [])
 
@@ -69,7 +81,7 @@ def _run(engine: Engine, data: str) -> dict[str, Any]:
         seen = engine.inspect(container)
         seen["local"] = _is_ours(seen["State"].get("Pid") or 0)
         state = _ended(engine, container)
-        said = engine.client.logs(container)
+        said = _said(engine, container)
     finally:
         with suppress(EngineError, Unreachable):
             engine.remove(container)
@@ -78,6 +90,14 @@ def _run(engine: Engine, data: str) -> dict[str, Any]:
     if said != SAYS:
         raise Failed(f"a trial container wrote {said!r} instead of {SAYS!r}")
     return seen
+
+
+def _said(engine: Engine, container: str) -> bytes:
+    """What it wrote; Podman's log may be a moment behind."""
+    until_s = time.monotonic() + LOG_S
+    while (said := engine.log(container)) != SAYS and time.monotonic() < until_s:
+        time.sleep(0.05)
+    return said
 
 
 def _about(path: str) -> EngineAbout:
