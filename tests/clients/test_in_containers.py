@@ -60,10 +60,11 @@ def places(docker_engine, s3, tmp_path_factory):
         if name not in there:
             leave()
             home = environment(name)
-            docker_engine.load(IMAGES[name](), images.environment(home), f"{home}/bin:{images.PATH}")
-            directory = examples(tmp_path_factory.mktemp("examples"))
             engine = {"BATCHYARD_EXECUTOR": "container", "BATCHYARD_ENGINE_SOCKET": str(docker_engine.socket)}
-            there[name] = Place(name, s3, directory, **engine)
+            there[name] = Place(name, s3, examples(tmp_path_factory.mktemp("examples")), **engine)
+            # Wheels that a page has lie beside it, and its jobs are told to look for them there.
+            archive = images.environment(home, there[name].here / "wheels")
+            docker_engine.load(IMAGES[name](), archive, f"{home}/bin:{images.PATH}")
             there[name].__enter__()
         return there[name]
 

@@ -135,9 +135,9 @@ def put_python(image: Archive) -> None:
         image.file(path, text.encode(), 0o755)
 
 
-def environment(home: Path, program: Path = Path("/bin/bash")) -> bytes:
-    """The archive of an image with the virtual environment at `home`, where it is, and a bash. The `PATH` of its jobs
-    has to begin with `home`/bin."""
+def environment(home: Path, wheels: Path) -> bytes:
+    """The archive of an image with the virtual environment at `home`, where it is, and a bash; its wheels are also
+    found at `wheels`. The `PATH` of its jobs has to begin with `home`/bin."""
     image = Archive()
     put_python(image)
     for path in sorted(home.rglob("*")):
@@ -146,7 +146,8 @@ def environment(home: Path, program: Path = Path("/bin/bash")) -> bytes:
         elif path.is_file() and path.parent.name != "__pycache__":
             image.copy(path)
     libraries = [path for path in home.rglob("*.so*") if path.is_file()]
-    image.programs([program, *libraries])
+    image.programs([Path("/bin/bash"), *libraries])
+    image.link(str(wheels), f"{home}/wheels")
     return image.bytes()
 
 
