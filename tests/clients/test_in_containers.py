@@ -14,8 +14,9 @@ from tests.engines import images
 
 pytestmark = pytest.mark.long
 
-ANOTHER_TIME = {  # what has nothing to do with where jobs run
-    test_redun.test_the_next_run_finds_its_job_definition_again,
+ANOTHER_TIME = {
+    test_redun.test_the_next_run_finds_its_job_definition_again,  # nothing to do with where jobs run
+    test_redun.test_a_client_that_was_killed_finds_its_jobs_again,  # its jobs wait for a file of this machine
 }
 
 
