@@ -32,13 +32,22 @@ def clear(base: Path) -> None:
     """End these, undo the mounts, remove the files."""
     deadline = time.monotonic() + PATIENCE_S
     while (left := processes(base)) and time.monotonic() < deadline:
-        for pid in left:
+        # Whoever holds a container is its parent; the container does not end with it.
+        held = [child for holder in left for child in _children(holder)]
+        for pid in held + left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.02)
     for place in reversed(_mounts_below(base)):
         subprocess.run(["umount", "-l", place], check=False)
     shutil.rmtree(base, ignore_errors=True)
+
+
+def _children(pid: int) -> list[int]:
+    with suppress(OSError):
+        tasks = Path(f"/proc/{pid}/task").iterdir()
+        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    return []
 
 
 def _mounts_below(directory: Path) -> list[str]:

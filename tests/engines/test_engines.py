@@ -100,14 +100,17 @@ import os
 from {kind.__module__} import {kind.__name__}
 engine = {kind.__name__}().start()
 with engine.client() as client:
-    client.containers.create(engine.image("busybox"), ["sleep", "1000"], network_mode="none").start()
-print(engine.base, flush=True)
+    container = client.containers.create(engine.image("busybox"), ["sleep", "1000"], network_mode="none")
+    container.start()
+    container.reload()
+print(engine.base, container.attrs["State"]["Pid"], flush=True)
 os.kill(os.getpid(), 9)
 """
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root)
-    base = Path(done.stdout.strip())
+    base, first = map(Path, done.stdout.split())
     deadline = time.monotonic() + 30
-    while (keeper.processes(base) or base.exists()) and time.monotonic() < deadline:
+    while (keeper.processes(base) or base.exists() or Path("/proc", first).exists()) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert keeper.processes(base) == [] and not base.exists(), done.stderr
+    assert not Path("/proc", first).exists(), "its container has ended, too"
