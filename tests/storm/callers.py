@@ -172,6 +172,8 @@ class Callers:
             return set()
         could = job.needs.cpu_milli <= self.vcpus * 1000
         codes = {CAPACITY} if could else set(LIMITED) - {CAPACITY}
+        if job.queue in self.fair:  # what is reserved for other shares is out of its reach
+            codes = set(LIMITED)
         return {CANCELED + TEXTS[code].partition("[")[0] for code in codes}
 
     def _upstreams(self, size: int) -> tuple[AskedUpstream, ...]:

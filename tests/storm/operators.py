@@ -80,7 +80,7 @@ class Operators:
             await intake.update_consumable(ConsumableChange(**call, operation=kind, quantity=rng.randrange(4)))
 
     async def supply_all(self, intake) -> None:
-        """Whoever still waits gets what it asks for."""
+        """Whoever still waits gets what it asks for: licences, and what was reserved for others."""
         call = self._call(name=TOKENS)
         try:
             await intake.create_consumable(NewConsumable(REGION, TOKENS, True, PLENTY, b"{}", call["at_ms"]))
@@ -88,6 +88,8 @@ class Operators:
             pass  # it exists
         await intake.update_consumable(ConsumableChange(**call, operation=SET, quantity=PLENTY))
         self.supplied = True
+        for name in self.policies:
+            await intake.update_policy(PolicyChange(value=self._policy(), members={}, **self._call(name=name)))
 
     async def _reorder(self, intake) -> None:
         """Another priority, or the environments in another order."""
@@ -126,10 +128,12 @@ class Operators:
         await intake.update_environment(EnvironmentChange(**call))
 
     def _policy(self) -> SharePolicy:
-        """Nothing is reserved: every job may need the whole machine."""
+        """Something may be reserved for shares that are not there, until everybody gets what it asks for: a job may
+        need the whole machine."""
         rng = self.rng
         weights = rng.choice([(), (("a", 5000),), (("a*", 20_000), ("b", 2500))])
-        return SharePolicy(rng.choice([0, 0, 3600]), 0, weights)
+        reserved = 0 if self.supplied else rng.choice([0, 0, 25, 60])
+        return SharePolicy(rng.choice([0, 0, 3600]), reserved, weights)
 
     async def make_policy(self, intake) -> int | None:
         """A scheduling policy for a new queue, or none."""
