@@ -41,7 +41,7 @@ def podman_engine() -> Iterator[PrivateEngine]:
     yield from _running(Podman)
 
 
-@pytest.fixture(scope="session", params=["docker", "podman"])
+@pytest.fixture(scope="session", params=["docker", pytest.param("podman", marks=pytest.mark.long)])
 def container_engine(request) -> PrivateEngine:
-    """Each engine in turn; pytest has all tests of one run before those of the next."""
+    """Docker, and in the long tests Podman; pytest has all tests of one run before those of the next."""
     return request.getfixturevalue(f"{request.param}_engine")
