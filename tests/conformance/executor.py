@@ -34,11 +34,6 @@ class ExecutorSuite:
     TIMED_OUT = (137,)  # what obeys the signal of a timeout
 
     @staticmethod
-    def as_kept(data: bytes) -> bytes:
-        """What a log holds of these bytes."""
-        return data
-
-    @staticmethod
     def check_living(survey: Survey, attempts: set[str]) -> None:
         """Whether what a restarted executor says is right while these attempts live."""
         assert survey.living == attempts
@@ -216,7 +211,7 @@ class ExecutorSuite:
         data = bytes(range(256)) * 4
         attempt = yard.pretend(f"log_hex={data.hex()}", "log=after")
         assert yard.ended(attempt).ending.exit_code == 0
-        assert yard.log_bytes(attempt) == self.as_kept(data) + b"after\n"
+        assert yard.log_bytes(attempt) == data + b"after\n"
         assert yard.output(attempt).endswith("\N{REPLACEMENT CHARACTER}after\n")
 
     def test_environments_that_are_odd_are_no_obstacle(self, yard):

@@ -83,11 +83,6 @@ class TestDocker(ContainerSuite):
     def yard(self, docker_yard):
         yield from forgotten(docker_yard)
 
-    @staticmethod
-    def as_kept(data: bytes) -> bytes:
-        """Its logs are JSON, which holds text alone."""
-        return data.decode(errors="replace").encode()
-
 
 @pytest.mark.long
 class TestPodman(ContainerSuite):
