@@ -98,7 +98,7 @@ class Place(Reader):
             for page in batch.get_paginator("list_jobs").paginate(jobQueue=queue["jobQueueName"], jobStatus=status)
             for job in page["jobSummaryList"]
         ]
-        found = batch.describe_jobs(jobs=ids)["jobs"] if ids else []
+        found = [job for at in range(0, len(ids), 100) for job in batch.describe_jobs(jobs=ids[at : at + 100])["jobs"]]
         return sorted(found, key=lambda job: -job["createdAt"])
 
     def running(self) -> dict:

@@ -219,6 +219,21 @@ def test_a_container_whose_making_was_never_answered_is_the_attempts_own(yard):
     assert (told.exit_code, yard.output(spec.attempt)) == (4, "mine\n")
 
 
+def test_a_container_of_somebody_elses_that_has_the_name_is_left_alone(yard):
+    spec = yard.spec("true")
+    name = f"batchyard-{label(yard)[:8]}-{spec.attempt}-default"
+    with yard.engine.client() as client:
+        foreign = client.containers.create(yard.image, ["sleep", "600"], name=name, network_mode="none")
+        try:
+            yard.start(spec)
+            told = yard.ended(spec.attempt).ending
+            assert (told.exit_code, told.status_reason) == (None, NOT_STARTED)
+            assert name in told.reason
+            assert foreign.id in {each["Id"] for each in client.api.containers(all=True)}
+        finally:
+            foreign.remove(force=True)
+
+
 # -- what the engines tell ---------------------------------------------------------------------------------------------
 
 

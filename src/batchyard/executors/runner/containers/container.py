@@ -207,7 +207,7 @@ class Container:
             self._note_started()
 
     def _inspected(self) -> dict[str, Any]:
-        inspected = self.engine.inspect(self._id or self._full_name)
+        inspected = self.engine.inspect(self._id) if self._id else self.engine.named(self._full_name)
         self._id = inspected["Id"]
         return inspected
 
@@ -251,7 +251,7 @@ class Container:
     def remove(self) -> None:
         """Nothing of it stays."""
         with suppress(EngineError, Unreachable):
-            patiently(lambda: self.engine.remove(self._id or self._full_name), lambda: False, GONE_S)
+            patiently(lambda: self.engine.remove(self._id or self._inspected()["Id"]), lambda: False, GONE_S)
 
     # -- in the loop ------------------------------------------------------------------------------------------------
 
@@ -326,7 +326,7 @@ class Container:
     def send(self, number: int) -> None:
         """By the hands: have the engine send a signal that we cannot."""
         with suppress(EngineError, Unreachable):
-            self.engine.kill(self._id or self._full_name, number)
+            self.engine.kill(self._id or self._inspected()["Id"], number)
 
     def close(self) -> None:
         """Nobody watches it any more; what did not start has an empty log."""

@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -23,6 +24,7 @@ from docker.transport import UnixHTTPAdapter
 from docker.utils import parse_repository_tag
 
 from batchyard.executors.runner.containers import podman
+from batchyard.executors.runner.containers.labels import belongs_to
 from batchyard.executors.runner.wire import EngineAbout
 
 ANSWER_S = 240  # after so long ECS's agent gives up, too
@@ -95,7 +97,7 @@ class Engine:
     # -- one container ----------------------------------------------------------------------------------------------
 
     def create(self, name: str, body: dict[str, Any]) -> str:
-        """Make a container; returns its id. One that has this name already is it: names are of attempts."""
+        """Make a container; returns its id. One of ours that has this name already is it: names are of attempts."""
         try:
             if self.about.name == "podman" and podman.needed(body):
                 return self._ask_libpod("containers/create", podman.specification(body, name)).json()["Id"]
@@ -104,8 +106,16 @@ class Engine:
             if _NO_IMAGE.search(str(error)):
                 raise NoSuchImage(error.status, str(error)) from None
             if _TAKEN.search(str(error)):  # 409 from Docker, 500 from Podman
-                return self.inspect(name)["Id"]
+                with suppress(NoSuchContainer):
+                    return self.named(name)["Id"]
             raise
+
+    def named(self, name: str) -> dict[str, Any]:
+        """Inspect the container of ours that has this name; NoSuchContainer also for one of somebody else's."""
+        there = self.inspect(name)
+        if not belongs_to(name, there["Config"]["Labels"]):
+            raise NoSuchContainer(404, f"the container {name} is not Batchyard's")
+        return there
 
     def prepare(self, container: str) -> bool:
         """Have its main process wait for `start`, where the engine can: then it can be looked at before it runs."""

@@ -50,4 +50,4 @@ class Holder:
 
     def remove(self) -> None:
         with suppress(EngineError, Unreachable):
-            self._engine.remove(self.id or self._name)
+            self._engine.remove(self.id or self._engine.named(self._name)["Id"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 DATA, ATTEMPT, CONTAINER = "batchyard.data", "batchyard.attempt", "batchyard.container"
 
@@ -18,4 +19,13 @@ def labels(data: str, attempt: str, container: str) -> dict[str, str]:
 
 def full_name(data: str, attempt: str, container: str) -> str:
     """The container's name on the whole machine; engines allow letters, digits and `_.-`."""
-    return f"batchyard-{data_id(data)[:8]}-{attempt.replace(':', '_').replace('#', '_')}-{container}"
+    return _name(labels(data, attempt, container))
+
+
+def belongs_to(name: str, found: Mapping[str, str] | None) -> bool:
+    """Whether a container that has this name and these labels is ours, and not one that somebody has called so."""
+    return found is not None and {DATA, ATTEMPT, CONTAINER} <= found.keys() and _name(found) == name
+
+
+def _name(of: Mapping[str, str]) -> str:
+    return f"batchyard-{of[DATA][:8]}-{of[ATTEMPT].replace(':', '_').replace('#', '_')}-{of[CONTAINER]}"
