@@ -47,6 +47,19 @@ def test_usage_is_shown_when_an_attempt_has_ended(furnished):
     assert (run["peakMemoryBytes"], run["cpuSeconds"], run["exitCode"]) == (4096, 1.5, 0)
 
 
+def test_where_jobs_run_in_containers_they_have_no_working_directory_here(furnished, tmp_path):
+    job_id = furnished.submit()
+    attempt = AttemptRow(1, 1, "i-1", 1, 2, 3, 0, None, "x", 4096, 1500)
+    furnished.store.states[job_id, ids.WHOLE] = Progress(states.SUCCEEDED, "x", 2, 3, attempts=[attempt])
+
+    def directory():
+        return json.loads(signed(furnished.app, "GET", f"/x/jobs/{job_id}").body)["runs"][0]["workDirectory"]
+
+    assert directory() == str(tmp_path / "work" / f"{job_id}.1")
+    tell(tmp_path, engine={"name": "docker", "version": "20.10", "socket": "/run/docker.sock", "rootless": False})
+    assert directory() is None
+
+
 def test_where_the_machine_is_weaker_every_job_s_notices_say_so_and_nothing_else_does(furnished, tmp_path):
     job_id = furnished.submit(arrayProperties={"size": 2})
 

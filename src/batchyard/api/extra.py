@@ -216,10 +216,16 @@ def _run(context: Context, row: JobRow, attempt: AttemptRow) -> dict[str, Any]:
         "cpuSeconds": None if attempt.cpu_ms is None else attempt.cpu_ms / 1000,
         "reclaimAt": attempt.reclaim_ms,
         "gpus": list(attempt.devices),
-        "workDirectory": str(data / "work" / attempt_id),
+        "workDirectory": str(data / "work" / attempt_id) if _is_process(context, row) else None,
         "logFile": None if tasks.has_own_logs(names) else str(data / "logs" / day / f"{attempt_id}.log"),
         "containers": [_container(each, attempt, names, data / "logs" / day / attempt_id) for each in names if several],
     }
+
+
+def _is_process(context: Context, row: JobRow) -> bool:
+    """As things are on this machine now: containers have the working directory of their image."""
+    containers = work_of(row.body, row.nodes, row.index).containers
+    return executor_notices.executor_of(containers, _machine(context)) == PROCESS
 
 
 def _container(name: str, attempt: AttemptRow, names: list[str], log: Path) -> dict[str, Any]:
