@@ -64,6 +64,19 @@ def test_a_share_that_comes_to_wait_for_another_job_takes_its_part_of_the_reserv
     assert sum(world.state(job) == "STARTING" for job in jobs) == 12
 
 
+def test_a_share_that_goes_with_its_last_job_leaves_more_reserved_at_once():
+    """Two active shares may hold 12 of 16 vCPUs, one may hold 8: from then on a head that needs 12 never fits."""
+    world = World(vcpus=64, twins=True)
+    queue = world.queue(world.managed(fargate(16)), policy=SharePolicy(0, 50, ()))
+    _run(world, queue, share="A", vcpus=4)
+    other, head = (world.submit(queue, share=share, vcpus=12) for share in "BA")
+    world.settle()
+    assert queue not in world.rows.blocks, "they wait for the end of the first"
+    world.cancel(other)
+    world.settle()
+    assert world.rows.blocks[queue].job == head.seq
+
+
 def test_while_a_multi_node_job_has_its_instances_boot_the_turn_of_other_shares_comes():
     """B has used much and is no more than behind A; while A uses, and what B has used fades, it comes before."""
     world = World(vcpus=32, memory_mib=65_536, twins=True)

@@ -110,6 +110,8 @@ class Scheduler:
         capacity.note_idle(state)
         fairshare.note_use(state)
         consumables.note_use(state)
+        if state.unsettled and not more:  # a share was forgotten: more is reserved from now on
+            more, leisurely = True, False
         if state.applied_seq != applied:
             state.facts.append(RequestApplied(state.applied_seq))
         decision = Decision(state.facts, state.actions, more, _due_ms(state), leisurely)
