@@ -127,7 +127,7 @@ def test_heads_that_are_stuck(data):
 
 
 @pytest.mark.long
-@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 @given(st.data())
 def test_heads_that_are_stuck_for_longer(data):
     play(data, steps=60)

@@ -141,7 +141,7 @@ def test_random_environments_and_loads_keep_every_bound(data):
 
 
 @pytest.mark.long
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 @given(st.data())
 def test_longer_random_environments_and_loads(data):
     play(data, steps=60)

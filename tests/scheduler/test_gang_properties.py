@@ -123,7 +123,7 @@ def test_random_gangs_run_all_or_nothing_and_never_wait_for_each_other(data):
 
 
 @pytest.mark.long
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 @given(st.data())
 def test_longer_random_gangs(data):
     play(data, steps=80)

@@ -211,7 +211,7 @@ def test_random_workloads_keep_every_rule_and_restarts_change_nothing(data):
 
 
 @pytest.mark.long
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 @given(st.data())
 def test_longer_random_workloads_keep_every_rule(data):
     play(data, steps=80)

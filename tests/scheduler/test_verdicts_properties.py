@@ -100,7 +100,7 @@ def test_every_job_that_waits_is_told_the_truth(data):
 
 
 @pytest.mark.long
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 @given(st.data())
 def test_every_job_that_waits_is_told_the_truth_for_longer(data):
     play(data, steps=60)
