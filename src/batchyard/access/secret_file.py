@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from batchyard.config import SettingError
@@ -32,6 +34,16 @@ def read(path: str | os.PathLike[str], what: str) -> str:
         return os.read(descriptor, LONGEST).decode("ascii", "replace").strip()
     finally:
         os.close(descriptor)
+
+
+def ensure(path: Path, what: str, form: re.Pattern[str], words: str, new: Callable[[], str]) -> str:
+    """The file's text; made of `new` if there is none. KeyFileError if it has not the form that `words` name."""
+    if not path.exists():
+        make(path, new() + "\n", what)
+    text = read(path, what)
+    if not form.fullmatch(text):
+        raise KeyFileError(f"{what} {path}: it must hold one line of {words}; remove it to have a new one made")
+    return text
 
 
 def make(path: Path, text: str, what: str) -> None:

@@ -14,7 +14,6 @@ from batchyard.access import secret_file
 FILE = "task-key"
 
 _KEY = re.compile("[0-9a-f]{64}")
-_WHAT = "task key file"
 
 
 def ensure(path: Path) -> bytes:
@@ -22,11 +21,5 @@ def ensure(path: Path) -> bytes:
 
     Raises KeyFileError if it is garbled, or readable by others.
     """
-    if not path.exists():
-        secret_file.make(path, secrets.token_hex(32) + "\n", _WHAT)
-    text = secret_file.read(path, _WHAT)
-    if not _KEY.fullmatch(text):
-        raise secret_file.KeyFileError(
-            f"{_WHAT} {path}: it must hold one line of 64 hexadecimal digits; remove it to have a new one made"
-        )
-    return bytes.fromhex(text)
+    words = "64 hexadecimal digits"
+    return bytes.fromhex(secret_file.ensure(path, "task key file", _KEY, words, lambda: secrets.token_hex(32)))

@@ -16,7 +16,6 @@ from batchyard.access import secret_file
 from batchyard.errors import NotSigned, UnknownKey
 
 _TOKEN = re.compile(r"[!-~]{16,256}")  # printable, without blanks
-_WHAT = "metrics token file"
 _STEP = "Send the token in the file metrics-token of the data directory (Authorization: Bearer TOKEN)"
 
 
@@ -25,14 +24,8 @@ def ensure(path: Path) -> str:
 
     Raises KeyFileError if it is garbled, or readable by others.
     """
-    if not path.exists():
-        secret_file.make(path, secrets.token_urlsafe(32) + "\n", _WHAT)
-    token = secret_file.read(path, _WHAT)
-    if not _TOKEN.fullmatch(token):
-        raise secret_file.KeyFileError(
-            f"{_WHAT} {path}: it must hold one line of 16 to 256 printable characters; remove it to have a new one made"
-        )
-    return token
+    words = "16 to 256 printable characters"
+    return secret_file.ensure(path, "metrics token file", _TOKEN, words, lambda: secrets.token_urlsafe(32))
 
 
 def bears(headers: Sequence[tuple[bytes, bytes]], token: str) -> bool:
