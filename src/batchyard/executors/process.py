@@ -1,4 +1,4 @@
-"""Runs attempts as processes of this machine: the server's end of the runner's socket."""
+"""Runs attempts on this machine, as processes or in containers: the server's end of the runner's socket."""
 
 from __future__ import annotations
 
