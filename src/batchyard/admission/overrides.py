@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from batchyard.admission import containers, merging, requirements
+from batchyard.admission import merging, requirements
 from batchyard.admission.compiled import CompiledDefinition
 from batchyard.model.needs import Needs
 from batchyard.wire.shapes import ContainerOverrides
@@ -23,13 +23,7 @@ def merge(overrides: ContainerOverrides, definition: CompiledDefinition) -> tupl
     The command is replaced as a whole (an empty one replaces nothing), environment merges by name,
     resourceRequirements by type; `vcpus` and `memory` act only on definitions that use them.
     """
-    container, said = dict(definition.container), []
-    if overrides.command:
-        containers.check_command(overrides.command)
-        container["command"] = overrides.command
-    if overrides.environment:
-        containers.check_environment(overrides.environment)
-        container["environment"] = merging.by("name", container.get("environment"), overrides.environment)
+    container, said = merging.command_and_environment(overrides, definition.container), []
     if overrides.instanceType:
         said.append("containerOverrides.instanceType is only for multi-node jobs and has no effect.")
     needs = _merge_needs(container, overrides, definition, said)

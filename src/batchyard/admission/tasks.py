@@ -234,13 +234,7 @@ def merge(asked: EcsPropertiesOverride, task: Mapping[str, Any], fargate: bool) 
 
 
 def _merged(asked: TaskContainerOverrides, container: dict[str, Any], fargate: bool) -> dict[str, Any]:
-    merged = dict(container)
-    if asked.command:
-        containers.check_command(asked.command)
-        merged["command"] = asked.command
-    if asked.environment:
-        containers.check_environment(asked.environment)
-        merged["environment"] = merging.by("name", container.get("environment"), asked.environment)
+    merged = merging.command_and_environment(asked, container)
     if asked.resourceRequirements:
         requirements.read(asked.resourceRequirements, UNSET, UNSET, fargate)
         old = container.get("resourceRequirements")
