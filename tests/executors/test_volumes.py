@@ -56,6 +56,11 @@ def test_what_exists_may_be_seen_below_the_operators_directories_only(land):
     assert "allows no directory" in land.refused(land.path("srv/data/in"), host_paths=[])
 
 
+def test_a_directory_whose_name_only_begins_like_an_allowed_one_is_another(land):
+    (land.top / "srv/data-of-others").mkdir()
+    assert "host_paths" in land.refused(land.path("srv/data-of-others"))
+
+
 def test_links_and_dots_do_not_lead_out(land):
     os.symlink(land.path("srv/other"), land.path("srv/data/link"))
     assert f"it is {land.path('srv/other')}" in land.refused(land.path("srv/data/link"))
